@@ -1,0 +1,40 @@
+"""The frame around all pages: page setup, navigation, sidebar; nothing else."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.parts import frame
+from pages.parts.text import md
+from unlearn_core.errors import UnlearnError
+
+HERE = Path(__file__).parent
+PAGES = {
+    "overview": "Overview",
+    "open": "Open a model",
+    "channel_scores": "Channel scores",
+    "feature_maps": "Feature maps",
+    "forget": "Forget",
+    "before_after": "Before / after",
+    "runs": "Runs",
+}
+
+st.set_page_config(page_title="Lethe", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide")
+st.logo(str(HERE / "assets" / "logo.svg"), size="large")
+page = st.navigation(
+    [
+        st.Page(f"pages/{name}.py", title=title, default=name == "overview")
+        for name, title in PAGES.items()
+        if (HERE / "pages" / f"{name}.py").exists()
+    ],
+    position="top",
+)
+st.session_state[frame.FRAMED] = True
+try:
+    frame.sidebar()
+    page.run()
+except UnlearnError as error:
+    st.error(md(str(error)))
+finally:
+    st.session_state.pop(frame.FRAMED, None)
+frame.warm_up()

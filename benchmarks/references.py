@@ -1,0 +1,51 @@
+"""Retrains a bundled model without each class and stores what came of it, for Before/after and the controls table.
+
+python -m benchmarks.references [--model bundled:digits-resnet20] [--data digits] [--classes all]
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from benchmarks.record import machine
+from unlearn_core.artifacts import plain_json, write_text
+from unlearn_core.catalog import ASSETS
+from unlearn_core.data import ForgetSpec, split_dataset
+from unlearn_core.progress import silent
+from unlearn_core.unlearning import find_method
+from unlearn_core.workflows import open_both
+from unlearn_core.workflows.parts import Parts
+from unlearn_core.workflows.unlearn import method_params
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="bundled:digits-resnet20")
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--classes", default="all")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, silent)
+    path = ASSETS / "references" / f"{loaded.digest[:16]}.json"
+    stored = json.loads(path.read_text()) if path.is_file() else {"model": loaded.card.name, "retrain": {}}
+    stored |= {
+        "machine": machine(),
+        "command": f"python -m benchmarks.references --model {args.model} --data {dataset.spec.name}",
+    }
+    retrain = find_method("retrain")
+    for name in dataset.classes if args.classes == "all" else args.classes.split(","):
+        split = split_dataset(dataset, ForgetSpec((name,)))
+        with tempfile.TemporaryDirectory() as folder:
+            part = Parts(Path(folder), loaded, split, 0, silent).run(
+                retrain, method_params(retrain, {}, loaded.card)
+            )
+        stored["retrain"][split.digest] = {**part, "forgot": [name]}
+        # After every class: a stopped command goes on where it was.
+        write_text(path, json.dumps(plain_json(stored)) + "\n")
+        plain = part["evaluation"]
+        print(f"{name}: retain {plain['retain_test_accuracy']:.1%}, {part['seconds']:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

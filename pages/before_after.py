@@ -1,0 +1,97 @@
+"""Before / after: what changed between two models, class by class, image by image, beside the controls."""
+
+import streamlit as st
+
+from pages.parts import compared, frame, methods, result_tabs, selection
+from pages.parts.run_words import duration
+from pages.parts.text import md
+from unlearn_core import comparison
+from unlearn_core.errors import UnlearnError
+from unlearn_core.verdicts import finding
+
+
+def page() -> None:
+    """The whole page."""
+    chosen = selection.current()
+    keys = compared.choices(chosen)
+    if not keys:
+        frame.head("Before / after", "There is no finished run yet, so there is nothing to compare.")
+        st.markdown("A run makes the model forget a class and measures it before and after, beside controls.")
+        selection.link("pages/forget.py", "Go to Forget and start one")
+        return
+    top = st.container()
+    a_key, b_key = _pickers(chosen, keys)
+    try:
+        b = compared.side(b_key)
+        a = compared.side(a_key, b_key)
+        refused = compared.problem(a, b)
+    except UnlearnError as error:
+        refused = str(error)
+    with top:
+        if refused:
+            frame.head("Before / after")
+            st.error(md(refused))
+            return
+        _head(a, b)
+    _metrics(a, b)
+    result_tabs.draw(a, b)
+
+
+def _pickers(chosen: selection.Selection, keys: list[str]) -> tuple[str, str]:
+    left, right = st.columns(2)
+    options = {"a": [compared.ORIGINAL, *keys], "b": keys}
+    picked = {}
+    for column, name, what in ((left, "a", "A: compare"), (right, "b", "B: with")):
+        wanted = getattr(chosen, name)
+        present = wanted if wanted in options[name] else options[name][0]
+        key = f"pick {name}"
+        st.session_state[key] = present
+        column.selectbox(
+            what,
+            options[name],
+            format_func=compared.label_of,
+            key=key,
+            on_change=lambda name=name, key=key: selection.choose(**{name: st.session_state[key]}),
+        )
+        picked[name] = present
+    return picked["a"], picked["b"]
+
+
+def _head(a: compared.Side, b: compared.Side) -> None:
+    plan = b.result["plan"] if a.key == compared.ORIGINAL else None
+    known = methods.LABELS.get(b.result["method"], b.result["method"])
+    text = finding(a.evaluation, b.evaluation, plan, compared.num_channels(b), what=known)
+    facts, images = b.result["inputs"], b.result["images"]
+    tested = images["test"] + images["test_forget"]
+    about = f"{facts['model']} on {facts['data']} · {tested:,} test images · seed {b.request['settings'].get('seed', 0)}"
+    origin = " · stored with the app" if b.key == compared.STORED else ""
+    frame.head("Before / after", text, about + origin)
+    if compared.caution(a, b):
+        st.warning(md(compared.caution(a, b)))
+
+
+def _metrics(a: compared.Side, b: compared.Side) -> None:
+    gone = b.evaluation["forget_classes"]
+    one, two = ({**s.evaluation, "forget_classes": gone} for s in (a, b))
+    columns = st.columns(4)
+    for column, forgotten, label in (
+        (columns[0], True, "✕ Forgotten, test"),
+        (columns[1], False, "All others, test"),
+    ):
+        before, after = comparison.group(one, forgotten), comparison.group(two, forgotten)
+        if after.total:
+            moved = f"{100 * (after.share - before.share):+.1f} points".replace("-", "−")
+            column.metric(label, f"{100 * after.share:.1f} %", moved, **result_tabs.QUIET)
+    parameters = [s.size["parameters"] for s in (a, b)]
+    columns[2].metric(
+        "Parameters",
+        f"{parameters[1]:,}",
+        f"{100 * (parameters[1] / parameters[0] - 1):+.1f} %",
+        **result_tabs.QUIET,
+    )
+    retrain = b.result["controls"].get("retrain", {}).get("seconds")
+    faster = f"retraining: {duration(retrain)}" if retrain else "no retraining to compare"
+    columns[3].metric("Time to forget", duration(b.result["seconds"]), faster, **result_tabs.QUIET)
+
+
+frame.show(page)

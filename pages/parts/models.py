@@ -1,0 +1,49 @@
+"""The models to choose from and what their cards say, read without torch."""
+
+from typing import Any
+
+import streamlit as st
+
+from unlearn_core import catalog
+from unlearn_core.errors import UnlearnError
+from unlearn_core.home import home
+from unlearn_core.runs import RunStore
+
+
+def at_hand() -> dict[str, dict[str, Any]]:
+    """The cards of bundled and imported models, by reference."""
+    return catalog.models()
+
+
+def exists(reference: str) -> bool:
+    """Whether there is such a model."""
+    return bool(card_of(reference))
+
+
+def card_of(reference: str) -> dict[str, Any]:
+    """A model's card as plain values; empty when there is no such model."""
+    try:
+        if reference.startswith("run:"):
+            return _card_of_run(reference.removeprefix("run:"), str(home()))
+        return dict(catalog.read_header(catalog.path_of(reference))["card"])
+    except UnlearnError:
+        return {}
+
+
+def classes_of(reference: str) -> tuple[str, ...]:
+    """The classes of a model in the order of its outputs; empty when there is no such model."""
+    return tuple(card_of(reference).get("classes", ()))
+
+
+def label_of(reference: str) -> str:
+    """A model's name with its accuracy, where the card records one."""
+    card = card_of(reference)
+    kind = reference.partition(":")[0]
+    accuracy = card.get("facts", {}).get("accuracy")
+    shown = f"{card.get('name', reference)}" + (f" · {accuracy:.1%}" if isinstance(accuracy, float) else "")
+    return shown if kind == "bundled" else f"{shown} ({'unlearned' if kind == 'run' else 'yours'})"
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _card_of_run(run_id: str, _home: str) -> dict[str, Any]:
+    return dict(catalog.read_header(RunStore().artifact(run_id, "model.safetensors"))["card"])

@@ -1,0 +1,112 @@
+"""A run in words: what it is called, how far it is, how it ended and what to do next."""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unlearn_core.runs import RunRecord, RunState, RunStore
+
+STATES = {
+    RunState.QUEUED: "waiting",
+    RunState.RUNNING: "running",
+    RunState.SUCCEEDED: "finished",
+    RunState.FAILED: "failed",
+    RunState.CANCELLED: "cancelled",
+    RunState.INTERRUPTED: "interrupted",
+}
+NEXT_STEPS = {
+    RunState.FAILED: "Change the settings and start again, or retry as it is; the log on the Runs page has the details.",
+    RunState.CANCELLED: "Resume it to go on after the last finished part, or change the settings and start anew.",
+    RunState.INTERRUPTED: "Resume it: what was finished before the process died is kept.",
+}
+KINDS = {
+    "train": "Training",
+    "score": "Scoring",
+    "unlearn": "Unlearning",
+    "sparsify": "Sparsifying",
+    "federated": "Federated",
+    "damaged": "Damaged",
+}
+PARTS = {
+    "mask_logit": "control: masked logit",
+    "random_prune": "control: random channels",
+    "fine_tune": "control: fine-tuning alone",
+    "retrain": "control: retraining",
+}
+
+
+def title_of(record: RunRecord) -> str:
+    """What the person called the run, or what it does."""
+    what = forgotten(record.request).replace(",", ", ")
+    return record.name or (
+        f"Forget {what}" if what else f"{KINDS.get(record.kind, record.kind)}, {when(record.created)}"
+    )
+
+
+def forgotten(request: Mapping[str, Any]) -> str:
+    """What a run was asked to forget, as text."""
+    settings = request.get("settings", {})
+    if settings.get("fraction"):
+        return f"{float(settings['fraction']):.0%} of images"
+    return str(settings.get("forget", ""))
+
+
+def share_done(progress: Mapping[str, Any] | None) -> float:
+    """How much of the present stage is done, in [0, 1]."""
+    return min(1.0, progress["done"] / max(1, progress["total"])) if progress else 0.0
+
+
+def step_text(progress: Mapping[str, Any] | None, method: str = "") -> str:
+    """The stage, its step of steps, the rate and the time left, all as measured."""
+    if not progress:
+        return "Starting: opening model and data"
+    part = PARTS.get(str(progress["metrics"].get("part", "")), "")
+    part = "" if progress["metrics"].get("part") == method else part
+    words = [progress["stage"].capitalize(), part, f"{progress['done']:,} of {progress['total']:,}"]
+    if progress.get("rate"):
+        words.append(f"{progress['rate']:.3g} steps/s")
+    if progress.get("eta") and progress["eta"] >= 1:
+        words.append(f"{duration(progress['eta'])} left in this stage")
+    return " · ".join(w for w in words if w)
+
+
+def waiting_text(store: RunStore, record: RunRecord) -> str:
+    """Where in the queue a run stands."""
+    place = store.place_in_queue(record.id)
+    busy = [r for r in store.ahead(record.id) if r.state is RunState.RUNNING]
+    if place <= 1 and not busy:
+        return "Starting its process"
+    return f"Waiting for {record.device}: place {place} in the queue"
+
+
+def seconds_of(record: RunRecord) -> float | None:
+    """How long the last attempt worked; until now, where it still does."""
+    if not record.started:
+        return None
+    return max(0.0, (record.finished or time.time()) - record.started)
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def list_key(records: Sequence[RunRecord]) -> str:
+    """A widget key for a table of exactly these runs: ticked rows are places, and mean others once the list changes."""
+    return (
+        f"runs table {hashlib.blake2b(' '.join(r.id for r in records).encode(), digest_size=8).hexdigest()}"
+    )
+
+
+def when(moment: float) -> str:
+    """A time of day, with the date where it isn't today."""
+    then = time.localtime(moment)
+    today = time.strftime("%Y-%m-%d", then) == time.strftime("%Y-%m-%d")
+    return time.strftime("today %H:%M" if today else "%Y-%m-%d %H:%M", then)

@@ -1,0 +1,105 @@
+"""Asking for scores that nobody has computed yet: a background run, started once, with its true progress."""
+
+import secrets
+
+import streamlit as st
+
+from pages.parts.opened import store
+from pages.parts.selection import Selection
+from pages.parts.text import md
+from unlearn_core import jobs
+from unlearn_core.activations import TAPS
+from unlearn_core.errors import UnlearnError
+from unlearn_core.runs import RunRecord, RunState
+
+
+def ask_for_scores(selection: Selection, tap: str) -> None:
+    """Says that there are no scores for this model, data and tap, offers to compute them, and shows how far they are."""
+    record = _newest(selection, tap)
+    if record is not None and not record.state.final:
+        _watch(record.id)
+        return
+    st.info(
+        f"The channels of this model have not been scored yet on {md(selection.data)}, read {TAPS[tap].partition(':')[0]}. "
+        "Scoring runs training images through the model once and keeps each channel's mean activation by class."
+    )
+    if record is not None and record.state is not RunState.SUCCEEDED:
+        st.warning(f"The last attempt {_ENDS[record.state]} {md(record.error)}")
+    per_class = st.select_slider(
+        "Training images of each class",
+        [50, 100, 200, 500, "all"],
+        value=200,
+        key="scores_per_class",
+        help="More images give steadier scores and take longer. 200 of each class are what unlearning uses by default.",
+    )
+    token = st.session_state.setdefault("scores_token", secrets.token_hex(16))
+    if st.button("Score the channels", type="primary", key="scores_start"):
+        _start(selection, tap, 0 if per_class == "all" else int(per_class), token)
+
+
+def _start(selection: Selection, tap: str, per_class: int, token: str) -> None:
+    with st.spinner("Looking for the fastest device …"):
+        from unlearn_core.inference import choose_device
+
+        device = str(choose_device("auto"))
+    settings = {
+        "model": selection.model,
+        "data": selection.data,
+        "tap": tap,
+        "per_class": per_class,
+        "device": device,
+    }
+    try:
+        jobs.submit(
+            store(), "score", {"settings": settings}, token, device, name=f"Scores of {selection.model}"
+        )
+    except UnlearnError as error:
+        st.error(md(str(error)))
+        return
+    del st.session_state["scores_token"]
+    st.rerun()
+
+
+@st.fragment(run_every=0.5)
+def _watch(run_id: str) -> None:
+    jobs.refresh(store())
+    record = store().get(run_id)
+    if record.state.final:
+        st.rerun()
+    now = record.progress
+    if record.state is RunState.QUEUED:
+        place = store().place_in_queue(run_id)
+        st.progress(
+            0.0, text=f"Waiting for the device: number {place} in the queue." if place > 1 else "Starting …"
+        )
+    elif now:
+        st.progress(min(1.0, now["done"] / max(1, now["total"])), text=_words(now))
+    else:
+        st.progress(0.0, text="Opening the model and the data …")
+    if st.button("Cancel", key="scores_cancel"):
+        jobs.cancel(store(), run_id)
+
+
+def _words(now: dict) -> str:  # type: ignore[type-arg]
+    eta = now.get("eta")
+    left = f", about {eta:.0f} s left" if isinstance(eta, int | float) and eta >= 1 else ""
+    return f"{now['stage'].capitalize()}: step {now['done']} of {now['total']}{left}"
+
+
+def _newest(selection: Selection, tap: str) -> RunRecord | None:
+    for record in store().list("score", 200):
+        asked = record.request.get("settings", {})
+        if (asked.get("model"), asked.get("data"), asked.get("tap", "bn_relu")) == (
+            selection.model,
+            selection.data,
+            tap,
+        ):
+            return record
+    return None
+
+
+_ENDS = {
+    RunState.FAILED: "failed:",
+    RunState.CANCELLED: "was cancelled.",
+    RunState.INTERRUPTED: "was interrupted:",
+}

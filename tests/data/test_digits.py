@@ -1,0 +1,43 @@
+"""The bundled digits against scikit-learn's own arrays."""
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from unlearn_core.data import DatasetSpec, open_dataset
+from unlearn_core.data.split import stratified
+
+SOURCE = load_digits()
+
+
+def test_all_1797_digits_split_once_and_for_all() -> None:
+    dataset = open_dataset(DatasetSpec("digits"))
+    assert dataset.classes == tuple("0123456789")
+    assert len(dataset.train) + len(dataset.test) == 1797
+    assert dataset.train.images.shape[1:] == (3, 32, 32)
+    totals = np.bincount(SOURCE.target)
+    assert torch.bincount(dataset.test.labels).tolist() == [round(n / 5) for n in totals]
+    assert (
+        torch.bincount(dataset.train.labels) + torch.bincount(dataset.test.labels)
+    ).tolist() == totals.tolist()
+    assert open_dataset(DatasetSpec("digits")).digest == dataset.digest
+    assert not dataset.notes
+
+
+def test_at_their_own_size_the_shades_are_the_sources() -> None:
+    dataset = open_dataset(DatasetSpec("digits", size=8))
+    train, test = stratified(SOURCE.target.tolist(), [str(i) for i in range(1797)], list("0123456789"))
+    for part, which in ((dataset.train, train), (dataset.test, test)):
+        expected = np.rint(SOURCE.images[which] / 16 * 255)
+        for channel in range(3):
+            assert np.array_equal(part.images[:, channel], expected)
+        assert np.array_equal(part.labels, SOURCE.target[which])
+
+
+def test_enlarging_is_bilinear() -> None:
+    small = open_dataset(DatasetSpec("digits", size=8)).train.images[:50]
+    large = open_dataset(DatasetSpec("digits")).train.images[:50]
+    truth = torch.nn.functional.interpolate(
+        small.float(), size=(32, 32), mode="bilinear", align_corners=False
+    )
+    assert (large.float() - truth).abs().max() <= 1

@@ -1,0 +1,59 @@
+"""The guard ends what it watches, also what has made a session of its own, when the run ends or dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import unlearn_core
+
+GUARD = Path(unlearn_core.__file__).parent / "federated" / "guard.py"
+
+# A parent that starts a child in another session, says both ids, and waits; neither heeds a polite request.
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"], start_new_session=True)
+print(os.getpid(), child.pid, flush=True)
+time.sleep(120)
+"""
+
+# A run that starts a guard and the above, tells the guard, says the ids, and waits.
+RUN = f"""
+import subprocess, sys, time
+guard = subprocess.Popen([sys.executable, {str(GUARD)!r}], stdin=subprocess.PIPE, start_new_session=True, bufsize=0)
+parent = subprocess.Popen([sys.executable, "-c", {STUBBORN!r}], stdout=subprocess.PIPE, start_new_session=True)
+guard.stdin.write(f"{{parent.pid}}\\n".encode())
+print(parent.stdout.readline().decode().strip(), flush=True)
+time.sleep(1.5)
+print("watched", flush=True)
+if sys.argv[1] == "crash":
+    raise SystemExit(1)
+time.sleep(120)
+"""
+
+
+def alive(pid):
+    listed = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return bool(listed.strip()) and not listed.strip().startswith("Z")
+
+
+@pytest.mark.parametrize("end", ["crash", "killed"])
+def test_nothing_outlives_the_run(end):
+    run = subprocess.Popen([sys.executable, "-c", RUN, end], stdout=subprocess.PIPE, text=True)
+    pids = [int(word) for word in run.stdout.readline().split()]
+    assert len(pids) == 2 and all(map(alive, pids))
+    assert run.stdout.readline().strip() == "watched"
+    if end == "killed":
+        os.kill(run.pid, signal.SIGKILL)
+    run.wait(timeout=10)
+    deadline = time.monotonic() + 15
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(alive, pids))

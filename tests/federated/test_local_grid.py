@@ -1,0 +1,149 @@
+"""Flower's own apps over the grid in this process; and the one private name of Flower that it takes."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from unlearn_core.checkpoints import fresh_model, open_model
+from unlearn_core.data import open_dataset, parse_dataset
+from unlearn_core.errors import UnlearnError
+from unlearn_core.federated import OUTCOME, PARAMS, FederatedRequest, Job, run_engine, write_job
+from unlearn_core.federated.course import conduct
+from unlearn_core.models import ModelCard, ModelSpec, Normalization
+from unlearn_core.params import build
+from unlearn_core.progress import silent
+
+pytestmark = pytest.mark.usefixtures("flower")
+
+PRUNE = {"where": "all", "ratio": 0.3, "lr": 0.02, "batch_size": 32, "precision": "float32"}
+PRIVACY = {"k": 1, "epsilon": 0.0, "delta": 1e-5, "clip": 0.5}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return open_dataset(parse_dataset("digits"))
+
+
+@pytest.fixture
+def job_in(digits):
+    """Writes a small job on digits into a folder."""
+
+    def make(folder, **asked):
+        folder.mkdir(exist_ok=True)
+        spec = ModelSpec("cifar_resnet20_b", 10, width=0.125)
+        card = ModelCard(
+            "tiny", spec, digits.classes, Normalization("custom", (0.5,) * 3, (0.5,) * 3), 32, "digits", {}
+        )
+        request = build(
+            FederatedRequest, {"clients": 4, "rounds": 1, "device": "cpu", "quorum": 0.5, **asked}
+        )
+        write_job(
+            folder, Job(request, build(PARAMS["unlearn"], PRUNE), PRIVACY, (3,)), fresh_model(card, 0), card
+        )
+        return folder
+
+    return make
+
+
+def told(folder):
+    return json.loads((folder / OUTCOME).read_text())
+
+
+def test_flower_changes_nothing(job_in, tmp_path, digits, sites_of, direct):
+    """Over Flower's messages the same model comes out, bit for bit, as without any transport."""
+    folder, plain = job_in(tmp_path / "a"), job_in(tmp_path / "b")
+    run_engine("local", folder, 4, 0, silent)
+    conduct(plain, direct(sites_of(digits, 4)), silent)
+    ours, theirs = (open_model(f / "model.safetensors") for f in (folder, plain))
+    assert ours.digest == theirs.digest
+    assert ours.plan == theirs.plan
+    one, two = told(folder), told(plain)
+    assert one["tallies"] == two["tallies"]
+    for key in ("client", "images", "train_images"):
+        assert [m[key] for m in one["members"]] == [m[key] for m in two["members"]]
+    for way in ("bytes_up", "bytes_down"):
+        assert [e[way] for e in one["exchanges"]] == [e[way] for e in two["exchanges"]]
+
+
+def test_drop_out_is_noted_and_survived(job_in, tmp_path):
+    folder = job_in(tmp_path, clients=8, rounds=2, dropout=0.3, quorum=0.25)
+    run_engine("local", folder, 8, 0, silent)
+    events = told(folder)["events"]
+    assert events and {e["event"] for e in events} == {"dropped"}
+    assert all("dropped out" in e["reason"] for e in events)
+
+
+def test_all_dropping_out_ends_with_a_sentence(job_in, tmp_path):
+    with pytest.raises(UnlearnError, match=r"Too few clients \(stats\): 0 of 4"):
+        run_engine("local", job_in(tmp_path, dropout=1.0), 4, 0, silent)
+
+
+def test_plan_of_uneven_clients_is_that_of_the_whole(job_in, tmp_path, digits):
+    from unlearn_core.activations import collect
+    from unlearn_core.federated.client import example_for
+    from unlearn_core.unlearning.tfidf_prune import plan_by
+
+    folder = job_in(tmp_path, partition="dirichlet:0.1", rounds=0)
+    run_engine("local", folder, 4, 0, silent)
+    model = open_model(folder / "start.safetensors").model
+    whole = collect(model, digits.train, digits.classes)
+    params = build(PARAMS["unlearn"], PRUNE)
+    plan = plan_by(lambda _: whole, model, example_for(model, digits.test.images), params, (3,), 0)
+    assert open_model(folder / "model.safetensors").plan.groups == plan.groups
+
+
+def test_a_sites_own_folder_takes_the_runs_labels(digits, tmp_path):
+    from unlearn_core.federated.apps import _relabelled
+
+    few = digits.train.select(digits.train.labels >= 8)
+    from dataclasses import replace
+
+    own = replace(digits, classes=("9", "8"), train=replace(few, labels=9 - few.labels))
+    assert torch.equal(_relabelled(own, digits.classes).labels, few.labels)
+    with pytest.raises(UnlearnError, match="no class 'cat'"):
+        _relabelled(replace(own, classes=("9", "cat")), digits.classes)
+
+
+def test_arrays_travel_with_type_and_shape():
+    from unlearn_core.federated.apps import _arrays, _record
+
+    sent = {
+        "counter": np.array(7, dtype=np.int64),
+        "sums": np.arange(6, dtype=np.float64).reshape(2, 3) / 3,
+        "turned": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
+        "none": np.empty((0, 3), dtype=np.float32),
+    }
+    got = _arrays(_record(sent))
+    for name, values in sent.items():
+        assert got[name].dtype == values.dtype and got[name].shape == values.shape
+        assert np.array_equal(got[name], values)
+
+
+def test_the_private_name_is_what_it_was():
+    """Flower takes a message's sender from here; a version that moves it fails in this test before it fails a person."""
+    from flwr.app import Message, RecordDict
+    from flwr.supercore.task_identity import TaskIdentity
+
+    from unlearn_core.federated.local_grid import _identity
+
+    before = TaskIdentity._node_id
+    with _identity(17):
+        assert Message(RecordDict(), 3, "query.stats").metadata.src_node_id == 17
+    assert TaskIdentity._node_id is before
+
+
+def test_answers_in_files_are_read_as_they_come(tmp_path):
+    from unlearn_core.federated.apps import FileReport, read_reports
+    from unlearn_core.progress import Progress
+
+    path = tmp_path / "told.jsonl"
+    assert read_reports(path, 0) == ([], 0)
+    tell = FileReport(path)
+    tell(Progress("a", 1, 2, {"x": 1.5}))
+    first, position = read_reports(path, 0)
+    assert first == [Progress("a", 1, 2, {"x": 1.5})]
+    with path.open("a") as file:
+        file.write('["torn", 1')
+    assert read_reports(path, position) == ([], position)

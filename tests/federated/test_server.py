@@ -1,0 +1,211 @@
+"""Clients that drop out, are late, few, doubled or poisonous: the server goes on with the others, or ends with a sentence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from unlearn_core.errors import UnlearnError
+from unlearn_core.evaluation import predictions
+from unlearn_core.federated.messages import Answer, Ask, fingerprint, state_of
+from unlearn_core.federated.server import Rules, Server
+from unlearn_core.federated.validate import distance
+from unlearn_core.models import card_to_plain
+from unlearn_core.params import plain
+from unlearn_core.progress import silent
+from unlearn_core.training import Recipe
+
+RECIPE = Recipe(epochs=1, lr=0.01, batch_size=20, augment="none", precision="float32")
+
+
+@pytest.fixture
+def federation(direct, sites_of, colours, colour_card):
+    """Makes a server with registered clients; `tamper` sees every exchange after that."""
+
+    def make(clients=10, tamper=lambda answers, asks: answers, report=silent, **rules):
+        armed = []
+        sites = sites_of(colours, clients)
+        exchange = direct(sites, lambda answers, asks: tamper(answers, asks) if armed else answers)
+        server = Server(exchange, Rules(clients=clients, **rules), report)
+        server.register({"fingerprint": fingerprint(colour_card.classes, 16), "forget": []})
+        armed.append(True)
+        return server
+
+    return make
+
+
+@pytest.fixture
+def question(colour_card):
+    def make(model, number=1, rounds=1, **config):
+        told = {"card": card_to_plain(colour_card), "plan": None, "forget": [], "seed": 0}
+        told |= {"recipe": plain(RECIPE), "round": number, "rounds": rounds, **config}
+        return Ask("train", state_of(model.net), told)
+
+    return make
+
+
+def changed(answer, **arrays):
+    return Answer(answer.node, {**answer.arrays, **arrays}, answer.config)
+
+
+def accuracy(model, state, images):
+    model.net.load_state_dict({n: torch.from_numpy(v) for n, v in state.items()})
+    return predictions(model, images).tally().share
+
+
+def test_a_third_dropping_out_for_twenty_rounds_is_survived(federation, trained, question):
+    """What each client trains plays no part here: it answers with the model as it was."""
+    rng = np.random.default_rng(0)
+    server = federation(clients=10)
+
+    def ask(asks, deadline, heard):
+        answers = []
+        for node, asked in asks.items():
+            config = {"images": server.members[node].train_images, "exchange": asked.config["exchange"]}
+            chance = rng.random()
+            # Half of those who drop out say so, half just never answer.
+            if chance < 0.15:
+                answers.append(Answer(node, {}, {}, "It crashed."))
+            elif chance >= 0.3:
+                answers.append(Answer(node, asked.arrays, config))
+        return answers
+
+    server.exchange = replace(server.exchange, ask=ask)
+    for number in range(1, 21):
+        state = server.train(question(trained, number, 20))
+    assert all(np.array_equal(state[n], v) for n, v in state_of(trained.net).items())
+    told = {e["event"] for e in server.events}
+    assert "dropped" in told and told <= {"dropped", "round failed"}
+    assert 30 < sum(e["event"] == "dropped" for e in server.events) < 100
+    assert {e["reason"] for e in server.events if e["event"] == "dropped"} == {
+        "It crashed.",
+        "No answer within 600 s.",
+    }
+
+
+def test_too_few_end_the_run_with_a_sentence(federation, trained, question):
+    server = federation(clients=4, tamper=lambda answers, asks: answers[:1])
+    with pytest.raises(UnlearnError, match=r"round 1.*1 of 4 took part, 2 are needed.*lower the quorum"):
+        server.train(question(trained))
+    assert [e["event"] for e in server.events].count("round failed") == 3
+
+
+def test_too_few_to_begin_with_end_it_at_the_deadline(direct, sites_of, colours):
+    server = Server(direct(sites_of(colours, 2)), Rules(clients=10, deadline=0.1), silent)
+    with pytest.raises(UnlearnError, match=r"connect.*2 of 10 took part, 5 are needed"):
+        server.register({"fingerprint": "", "forget": []})
+
+
+def test_a_client_of_other_classes_may_not_take_part(direct, sites_of, colours):
+    server = Server(direct(sites_of(colours, 2)), Rules(clients=2), silent)
+    with pytest.raises(UnlearnError, match="0 of 2 took part"):
+        server.register({"fingerprint": fingerprint(("cat", "dog"), 16), "forget": []})
+    assert "other classes" in server.events[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"images": -5},
+        {"images": 0},
+        {"images": True},
+        {"train_images": 10**12},
+        {"client": 5},
+        {"client": -1},
+        {"client": "1"},
+        {"client": 0},
+    ],
+)
+def test_a_false_registration_is_refused(claim, direct, sites_of, colours):
+    def lie(answers, asks):
+        return [answers[0], Answer(answers[1].node, {}, {**answers[1].config, **claim})]
+
+    server = Server(direct(sites_of(colours, 2), lie), Rules(clients=2), silent)
+    server.register({"fingerprint": fingerprint(colours.classes, 16), "forget": []})
+    assert [m.client for m in server.members.values()] == [0]
+    assert [e["event"] for e in server.events] == ["rejected"]
+
+
+def test_what_is_malformed_doubled_or_old_never_reaches_the_model(federation, trained, question):
+    """The result is bit for bit that of the honest clients alone."""
+    name = "linear.weight"
+
+    def tamper(answers, asks):
+        nan = np.full_like(answers[0].arrays[name], np.nan)
+        return [
+            changed(answers[0], **{name: nan}),
+            changed(answers[1], **{name: answers[1].arrays[name][:, :-1]}),
+            Answer(answers[2].node, answers[2].arrays, {**answers[2].config, "images": -1}),
+            Answer(answers[3].node, answers[3].arrays, {**answers[3].config, "exchange": 1}),
+            *answers[4:],
+            changed(answers[5], **{name: answers[5].arrays[name] + 5}),
+            changed(answers[6], **{name: answers[6].arrays[name] * 1000}),
+        ]
+
+    seen = federation(clients=10, tamper=tamper)
+    state = seen.train(question(trained))
+    honest = federation(clients=10, tamper=lambda answers, asks: answers[4:])
+    expected = honest.train(question(trained))
+    assert all(np.array_equal(state[n], expected[n]) for n in expected)
+    assert len([e for e in seen.events if e["event"] == "rejected"]) == 6
+    assert {e["client"] for e in seen.events} == {"0", "1", "2", "3", "5", "6"}
+    assert all(e["reason"].endswith(".") for e in seen.events)
+
+
+def test_a_loud_client_is_rejected(federation, trained, question):
+    def shout(answers, asks):
+        first = {n: v * 1000 if v.dtype == np.float32 else v for n, v in answers[0].arrays.items()}
+        return [changed(answers[0], **first), *answers[1:]]
+
+    server = federation(clients=5, tamper=shout)
+    server.train(question(trained))
+    assert "times the median" in server.events[0]["reason"]
+
+
+@pytest.mark.parametrize(("aggregator", "harmed"), [("fedavg", True), ("trimmed_mean", False)])
+def test_a_fifth_of_poison_costs_the_robust_aggregator_two_points_at_most(
+    aggregator, harmed, federation, trained, question, colours
+):
+    """Two of ten pull the last layer towards its opposite, each time nearly as far as the norm bound lets them."""
+
+    def poison(answers, asks):
+        def turned(answer):
+            base = asks[answer.node].arrays
+            size = np.median([distance(a.arrays, base) for a in answers])
+            last = base["linear.weight"]
+            pull = (-9 * size * last / np.linalg.norm(last)).astype(np.float32)
+            return changed(answer, **{**base, "linear.weight": last + pull})
+
+        return [turned(answers[0]), turned(answers[1]), *answers[2:]]
+
+    before = predictions(trained, colours.test).tally().share
+    recipe = plain(Recipe(epochs=2, lr=0.05, batch_size=6, augment="none", precision="float32"))
+    server = federation(clients=10, tamper=poison, aggregator=aggregator)
+    for number in range(1, 6):
+        after = accuracy(trained, server.train(question(trained, number, 5, recipe=recipe)), colours.test)
+    assert before > 0.9 and not server.events
+    assert (before - after > 0.02) == harmed
+
+
+def test_bytes_of_each_client_and_way_are_counted(federation, trained, question):
+    told = []
+    server = federation(clients=3, fraction=0.5, report=told.append)
+    asked = question(trained)
+    server.train(asked)
+    exchange = server.exchanges[-1]
+    weights = sum(v.nbytes for v in asked.arrays.values())
+    assert exchange["kind"] == "train" and len(exchange["bytes_up"]) == 2
+    assert exchange["bytes_up"].keys() == exchange["bytes_down"].keys() <= {"0", "1", "2"}
+    assert all(weights < sent < weights + 200 for sent in exchange["bytes_up"].values())
+    assert all(weights < sent < weights + 3000 for sent in exchange["bytes_down"].values())
+    assert {p.metrics["client"] for p in told if p.stage == "training at the clients"} == set(
+        exchange["bytes_up"]
+    )
+
+
+def test_another_draw_each_round_and_the_same_for_the_same_seed(federation):
+    one, again = federation(fraction=0.3), federation(fraction=0.3)
+    draws = [one._drawn(number, 0) for number in range(1, 6)]
+    assert draws == [again._drawn(number, 0) for number in range(1, 6)]
+    assert all(len(set(d)) == 3 for d in draws) and len(set(map(tuple, draws))) > 1

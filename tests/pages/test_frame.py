@@ -1,0 +1,44 @@
+"""The sidebar: what is picked there is the selection of every page, and the other way round."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+OTHER = "bundled:digits-vgg11"
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("LETHE_HOME", str(tmp_path))
+    return AppTest.from_file(str(APP), default_timeout=120)
+
+
+def test_picks_go_into_the_url(app: AppTest) -> None:
+    app.run()
+    app.selectbox(key="pick class").select("3").run()
+    app.pills(key="pick forget").set_value(["7", "3"]).run()
+    assert not app.exception
+    assert app.query_params["cls"] == "3"
+    assert app.pills(key="pick forget").value == ["3", "7"]
+    assert app.pills(key="pick forget").label == "Classes to forget · 2 of 10"
+
+
+def test_url_goes_into_the_picks(app: AppTest) -> None:
+    app.query_params.update({"cls": "4", "forget": ["4", "9"], "model": OTHER})
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="pick model").value == OTHER
+    assert app.selectbox(key="pick class").value == "4"
+    assert app.pills(key="pick forget").value == ["4", "9"]
+
+
+def test_another_model_keeps_classes_and_drops_the_channel(app: AppTest) -> None:
+    app.query_params.update({"cls": "4", "channel": "2", "forget": ["9"]})
+    app.run()
+    app.selectbox(key="pick model").select(OTHER).run()
+    assert not app.exception
+    assert app.query_params["cls"] == "4"
+    assert app.query_params["forget"] == "9"
+    assert "channel" not in app.query_params

@@ -1,0 +1,45 @@
+"""Warnings: the defaults give none, and what was measured to fail gives one."""
+
+from typing import Any
+
+import pytest
+
+from unlearn_core.advice import PRESETS, warnings
+from unlearn_core.params import build, plain, settings_of
+from unlearn_core.unlearning import METHODS
+from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams
+
+DEFAULTS = plain(TfidfPruneParams())
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if not m.control and n != "retrain"])
+def test_defaults_of_every_method_are_reasonable(name: str) -> None:
+    defaults = {s.name: s.default for s in settings_of(METHODS[name].params)}
+    assert warnings(defaults, ["cat"], 10) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scope": "global"}, "released setting"),
+        ({"ratio": 0.6}, "half of the channels"),
+        ({"ratio": 0.0}, "prunes nothing"),
+        ({"lr": 0.1}, "training from scratch"),
+        ({"epochs": 0}, "Without fine-tuning"),
+        ({"epochs": 200}, "cost of retraining"),
+        ({"direction": "random"}, "is a control"),
+        ({"images_per_class": 5}, "Fewer than 20"),
+    ],
+)
+def test_what_fails_is_warned_of(change: dict[str, Any], words: str) -> None:
+    told = warnings({**DEFAULTS, **change}, ["cat"], 10)
+    assert len(told) == 1 and words in told[0]
+
+
+def test_forgetting_most_classes_is_warned_of() -> None:
+    assert "6 of 10 classes" in warnings(DEFAULTS, list("abcdef"), 10)[0]
+
+
+def test_presets_are_settings_of_the_method() -> None:
+    for values in PRESETS.values():
+        assert plain(build(TfidfPruneParams, values)) == {**DEFAULTS, **values}

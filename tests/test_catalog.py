@@ -1,0 +1,41 @@
+"""Models at hand, from headers alone."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from unlearn_core import catalog
+from unlearn_core.errors import UnlearnError
+
+
+def test_bundled_models_are_small_good_and_say_where_they_come_from():
+    cards = {r: c for r, c in catalog.models().items() if r.startswith("bundled:")}
+    assert {"bundled:digits-resnet20", "bundled:digits-vgg11", "bundled:cifar10-resnet20"} <= set(cards)
+    for reference, card in cards.items():
+        facts = card["facts"]
+        assert facts["accuracy"] >= (0.88 if "cifar" in reference else 0.97)
+        assert facts["command"].startswith("python -m unlearn_core train")
+        assert len(facts["per_class"]) == 10 and facts["data_digest"] and facts["weights_digest"]
+    assert sum(p.stat().st_size for p in catalog.bundled_folder().glob("*.safetensors")) < 6 * 2**20
+
+
+def test_listing_models_imports_no_torch():
+    code = (
+        "import sys, json; from unlearn_core import catalog; m = catalog.models(); "
+        "print(json.dumps(['torch' in sys.modules, len(m)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    torch_there, count = json.loads(done.stdout)
+    assert not torch_there and count >= 3
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 7, b"\xff" * 64, (9).to_bytes(8, "little") + b'{"a": 1}x', b"PK\x03\x04"]
+)
+def test_a_file_that_is_not_ours_is_a_sentence(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UnlearnError, match="isn't a model file that Lethe wrote"):
+        catalog.read_header(path)

@@ -1,0 +1,134 @@
+"""The command line as people script it: names, JSON, exit status; in real processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from unlearn_core.cli import main
+
+VGG = ["--model", "bundled:digits-vgg11", "--data", "digits"]
+
+
+def lethe(*words, home, status=0):
+    """A real process: its standard output and error."""
+    environment = {**os.environ, "LETHE_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "unlearn_core", *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def last_json(done):
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def unlearned(tmp_path_factory):
+    """One run from the command line, and the store it lies in."""
+    home = tmp_path_factory.mktemp("home")
+    words = [
+        "unlearn",
+        *VGG,
+        "--forget",
+        "3",
+        "--method",
+        "tfidf_prune",
+        "--epochs",
+        "1",
+        "--controls",
+        "mask_logit",
+    ]
+    return home, last_json(lethe(*words, "--json", home=home))
+
+
+def test_unlearn_says_before_pruned_and_after(unlearned):
+    _, result = unlearned
+    assert result["run"] and result["seconds"] > 0
+    for stage in ("before", "pruned", "after"):
+        assert 0 <= result[stage]["forget_test_accuracy"] <= 1
+        assert 0 <= result[stage]["retain_test_accuracy"] <= 1
+    assert result["before"]["forget_test_accuracy"] > 0.9 > 0.1 > result["after"]["forget_test_accuracy"]
+    assert result["after"]["retain_test_accuracy"] > 0.95
+
+
+def test_runs_are_listed_shown_exported_evaluated_and_deleted(unlearned, tmp_path):
+    home, result = unlearned
+    run = result["run"]
+    assert [r["run"] for r in last_json(lethe("runs", "list", "--json", home=home))] == [run]
+    shown = last_json(lethe("runs", "show", run, "--json", home=home))
+    assert shown["state"] == "succeeded" and shown["result"]["after"] == result["after"]
+    lethe("runs", "export", run, "--out", str(tmp_path / "run.zip"), home=home)
+    assert (tmp_path / "run.zip").read_bytes()[:2] == b"PK"
+    again = last_json(
+        lethe("evaluate", "--model", f"run:{run}", "--data", "digits", "--forget", "3", "--json", home=home)
+    )
+    assert again["test_accuracy"] == result["after"]["test_accuracy"]
+    assert again["forget_test_accuracy"] == result["after"]["forget_test_accuracy"]
+    assert list(again["per_class"]) == [str(k) for k in range(10)]
+    lethe("runs", "delete", run, home=home)
+    assert last_json(lethe("runs", "list", "--json", home=home)) == []
+
+
+def test_score_writes_arrays_of_classes_by_channels(tmp_path):
+    lethe("score", *VGG, "--per-class", "20", "--out", str(tmp_path / "s.npz"), home=tmp_path / "home")
+    with np.load(tmp_path / "s.npz") as arrays:
+        assert arrays["counts"].tolist() == [20] * 10
+        assert list(arrays["classes"]) == [str(k) for k in range(10)]
+        for layer in arrays["layers"]:
+            mean, tf, tfidf = (arrays[f"{layer}/{name}"] for name in ("mean", "tf", "tfidf"))
+            assert mean.shape == tf.shape == tfidf.shape and len(mean) == 10
+            np.testing.assert_allclose(tf, mean / mean.sum(1, keepdims=True))
+
+
+def test_maps_draws_a_picture(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "maps.png"
+    assert main(["maps", *VGG, "--image", "5", "--layer", "features.0", "--out", str(out)]) == 0
+    assert out.read_bytes()[:4] == b"\x89PNG"
+    assert main(["maps", *VGG, "--image", "5", "--layer", "nowhere", "--out", str(out)]) == 2
+    assert "features.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["dance"], "dance"),
+        (["unlearn"], "--model"),
+        (["evaluate", "--model", "nothing.pt", "--data", "digits"], "nothing.pt"),
+        (["evaluate", *VGG, "--forget", "purple"], "purple"),
+        (["evaluate", "--model", "bundled:digits-vgg11", "--data", "mnist"], "mnist"),
+        (["unlearn", *VGG, "--method", "magic"], "magic"),
+        (["unlearn", *VGG, "--scope", "sideways"], "sideways"),
+        (["runs", "show", "../../etc/passwd"], "passwd"),
+        (["runs", "show", "20200101T000000Z-aaaaaaaaaaaaaaaa"], "20200101T000000Z"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_two(words, told, capsys):
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert told in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err and len(captured.err.strip().splitlines()) == 1
+
+
+def test_a_bad_setting_in_a_run_is_a_sentence_too(tmp_path):
+    done = lethe(
+        "unlearn", *VGG, "--forget", "3", "--ratio", "0.001", "--controls", "none", home=tmp_path, status=2
+    )
+    assert "would prune no channel" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("what", ["models", "methods", "datasets"])
+def test_lists(what, capsys):
+    assert main([what, "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"models": "bundled:digits-vgg11", "methods": "tfidf_prune", "datasets": "digits"}[what] in listed
+    assert all(row["about"] for row in listed.values())

@@ -1,0 +1,21 @@
+"""The coloured squares and the network trained on them, as a workflow opens them."""
+
+import copy
+
+import pytest
+
+from unlearn_core.checkpoints import LoadedModel, digest_of, open_model
+from unlearn_core.inference import choose_device
+
+
+@pytest.fixture
+def opened(trained, colours, colour_card, monkeypatch):
+    """Makes `open_both` of a workflow module give the squares, and the trained network or a file's."""
+
+    def install(module, path=None, card=colour_card):
+        own = LoadedModel(copy.deepcopy(trained), card, None, digest_of(trained.net.state_dict()))
+        loaded = open_model(path, device=choose_device("cpu")) if path else own
+        monkeypatch.setattr(module, "open_both", lambda *args: (colours, loaded))
+        return loaded
+
+    return install

@@ -1,0 +1,112 @@
+"""The federated workflow on digits with a tiny net: train, unlearn, retrain; the results compare with the centralised road's."""
+
+import json
+import os
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from unlearn_core.checkpoints import open_model
+from unlearn_core.errors import UnlearnError
+from unlearn_core.params import build
+from unlearn_core.progress import silent
+from unlearn_core.workflows import FederatedRequest, run_workflow
+from unlearn_core.workflows.federated import _privacy, federated
+
+TINY = {"data": "digits", "clients": 5, "device": "cpu", "seed": 0}
+RECIPE = {"lr": 0.1, "precision": "float32", "augment": "none"}
+
+
+@pytest.fixture(autouse=True)
+def _flower():
+    if find_spec("flwr") is None:
+        sentence = "Flower isn't installed: pip install -r requirements-federated.txt"
+        if os.environ.get("CI") == "true":
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Trained, unlearned and retrained: (result, folder) of each, made once."""
+    folder = tmp_path_factory.mktemp("runs")
+    made = {}
+
+    def go(name, **settings):
+        (folder / name).mkdir()
+        request = {"settings": {**TINY, "action": name, **settings}, "params": dict(RECIPE)}
+        made[name] = (run_workflow("federated", request, folder / name, silent), folder / name)
+
+    go("train", arch="cifar_resnet20_a", width=0.25, rounds=2)
+    model = str(folder / "train" / "model.safetensors")
+    go("unlearn", model=model, forget="3", rounds=1, partition="dirichlet:0.5")
+    go("retrain", model=model, forget="3", rounds=1, aggregator="trimmed_mean")
+    return made
+
+
+def test_results_hold_what_unlearnings_hold(runs):
+    for action, (result, folder) in runs.items():
+        assert result["kind"] == "federated" and result["action"] == action
+        assert json.loads(json.dumps(result, default=str))
+        assert result["ladder"][-1]["test_accuracy"] == result["after"]["test_accuracy"]
+        assert open_model(folder / "model.safetensors").card.facts["federated"]["partition"]
+        for name in ("before", "after"):
+            assert (folder / f"predictions_{name}.npz").is_file()
+    unlearned = runs["unlearn"][0]
+    assert [r["rung"] for r in unlearned["ladder"]] == ["original", "pruned", "round 1"]
+    assert unlearned["pruned"]["rung"] == "pruned" and unlearned["plan"]["groups"]
+    assert unlearned["size"]["after"]["parameters"] < unlearned["size"]["before"]["parameters"]
+    assert unlearned["before"]["test_accuracy"] == runs["train"][0]["after"]["test_accuracy"]
+    assert unlearned["after"]["ua"] is not None and unlearned["after"]["ra"] is not None
+    assert runs["retrain"][0]["after"]["forget_test_accuracy"] < 0.05
+
+
+def test_the_federation_is_told_whole(runs):
+    told = runs["unlearn"][0]["federation"]
+    held = np.array(told["holdings"])
+    assert held.shape == (5, 10) and told["partition"] == "dirichlet:0.5"
+    assert held.sum(axis=1).tolist() == [m["images"] for m in told["members"]]
+    assert [m["train_images"] for m in told["members"]] == (held.sum(axis=1) - held[:, 3]).tolist()
+    assert told["image_bytes"] == (held.sum(axis=1) * 3 * 32 * 32).tolist()
+    sent = sum(sum(e["bytes_up"].values()) for e in told["exchanges"])
+    assert told["bytes_up"] == sent > 0 and told["events"] == []
+
+
+def test_the_usual_floor_stands_where_it_leaves_enough_and_says_what_it_hides(runs):
+    result = runs["unlearn"][0]
+    held = np.array(result["federation"]["holdings"])
+    assert result["federation"]["privacy"]["k"] == 50
+    hidden = held[held < 50].sum()
+    assert any(f"{hidden:,} of {held.sum():,} images play no part" in note for note in result["notes"])
+    with np.load(runs["unlearn"][1] / "client_stats.npz") as told:
+        assert (told["counts"] == np.where(held >= 50, held, 0)).all()
+
+
+def test_without_enough_there_is_no_floor_and_that_is_stated():
+    asked = build(FederatedRequest, {"action": "unlearn"})
+    privacy, notes = _privacy(asked, np.full((10, 10), 14))
+    assert privacy.k == 1 and "down to 14 images: such means give single images away" in notes[0]
+    privacy, notes = _privacy(build(FederatedRequest, {"action": "unlearn", "k": 20}), np.full((10, 10), 14))
+    assert privacy.k == 20 and "1,400 of 1,400 images play no part" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"action": "unlearn", "forget": "3"}, "no model to unlearn from"),
+        ({"action": "retrain"}, "No class to leave out"),
+        ({"action": "train", "partition": "odd"}, "Unknown partition"),
+        ({"action": "train", "clients": 5000}, "can't be dealt"),
+        ({"action": "train", "engine": "ray"}, "choose one of: local, flower"),
+    ],
+)
+def test_what_cannot_be_done_is_said(settings, sentence, tmp_path):
+    with pytest.raises(UnlearnError, match=sentence):
+        federated({"settings": {**TINY, **settings}}, tmp_path, silent)
+
+
+def test_an_already_pruned_model_is_refused(runs, tmp_path):
+    model = str(runs["unlearn"][1] / "model.safetensors")
+    with pytest.raises(UnlearnError, match="pruned already"):
+        federated({"settings": {**TINY, "model": model, "forget": "4"}}, tmp_path, silent)

@@ -1,0 +1,116 @@
+"""The unlearning workflow from request to artifacts, on small real images in a folder."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unlearn_core.activations import load_stats
+from unlearn_core.checkpoints import open_model, save_model
+from unlearn_core.errors import UnlearnError
+from unlearn_core.progress import RunCancelled, silent
+from unlearn_core.workflows import run_workflow
+
+QUICK = {"epochs": 1, "batch_size": 20, "images_per_class": 20, "ratio": 0.2, "augment": "none"}
+
+
+@pytest.fixture
+def inputs(tmp_path, colours, colour_card, trained):
+    """A folder of images and a model file."""
+    for part, images in (("train", colours.train), ("test", colours.test)):
+        for i in range(len(images)):
+            place = tmp_path / "data" / part / colours.classes[int(images.labels[i])]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images.images[i].permute(1, 2, 0).numpy()).save(place / f"{i:03}.png")
+    save_model(tmp_path / "model.safetensors", trained, colour_card)
+    return {
+        "model": str(tmp_path / "model.safetensors"),
+        "data": f"folder:{tmp_path / 'data'}",
+        "device": "cpu",
+    }
+
+
+def ask(inputs, folder, report=silent, params=QUICK, **settings):
+    folder.mkdir(exist_ok=True)
+    request = {"settings": {**inputs, "forget": "green", **settings}, "params": params}
+    return run_workflow("unlearn", request, folder, report)
+
+
+def test_result_and_artifacts(inputs, tmp_path):
+    result = ask(inputs, tmp_path / "run", controls="mask_logit,random_prune,fine_tune,retrain")
+    # The model knows red, green, blue in this order; folders are sorted by name: classes must go by name.
+    assert result["before"]["classes"] == ["red", "green", "blue"]
+    assert result["before"]["test_accuracy"] > 0.9
+    assert [r["rung"] for r in result["ladder"]] == ["original", "pruned", "epoch 1"]
+    assert result["pruned"]["per_class"] == result["ladder"][1]["per_class"]
+    assert set(result["controls"]) == {"mask_logit", "random_prune", "fine_tune", "retrain"}
+    assert result["controls"]["mask_logit"]["evaluation"]["forget_test_accuracy"] == 0
+    assert result["controls"]["retrain"]["params"]["lr"] == 0.05  # the card's own recipe
+    assert result["images"] == {"retain": 80, "forget": 40, "test": 40, "test_forget": 20}
+    assert result["size"]["after"]["parameters"] < result["size"]["before"]["parameters"]
+    json.dumps(result)
+
+    reopened = open_model(tmp_path / "run" / "model.safetensors")
+    assert reopened.plan.reason["classes"] == ["green"]
+    with np.load(tmp_path / "run" / "predictions_after.npz") as kept:
+        right = kept["labels"] == kept["predicted"]
+        assert right.mean() == pytest.approx(result["after"]["test_accuracy"])
+    stats = load_stats(tmp_path / "run" / "stats_before.npz")
+    assert stats.counts.tolist() == [40, 40, 40]
+
+
+def test_the_same_request_gives_the_same_numbers(inputs, tmp_path):
+    one, two = (ask(inputs, tmp_path / name, controls="none") for name in ("one", "two"))
+    assert one["after"] == two["after"]
+    assert one["plan"] == two["plan"]
+    first, second = (open_model(tmp_path / name / "model.safetensors").digest for name in ("one", "two"))
+    assert first == second
+
+
+def test_a_resumed_run_goes_on_from_finished_parts(inputs, tmp_path):
+    whole = ask(inputs, tmp_path / "whole", controls="fine_tune")
+
+    def stop_in_control(progress):
+        if progress.metrics.get("part") == "fine_tune":
+            raise RunCancelled
+
+    with pytest.raises(RunCancelled):
+        ask(inputs, tmp_path / "cut", stop_in_control, controls="fine_tune")
+    kept = (tmp_path / "cut" / "parts" / "tfidf_prune.json").read_bytes()
+    resumed = ask(inputs, tmp_path / "cut", controls="fine_tune")
+    assert (tmp_path / "cut" / "parts" / "tfidf_prune.json").read_bytes() == kept
+    assert resumed["after"] == whole["after"]
+    assert resumed["controls"]["fine_tune"]["evaluation"] == whole["controls"]["fine_tune"]["evaluation"]
+
+
+def test_a_random_share(inputs, tmp_path):
+    result = ask(inputs, tmp_path / "run", forget="", fraction=0.25, method="fine_tune", params={"epochs": 1})
+    assert result["images"]["forget"] == 30
+    assert result["before"]["forget_test_accuracy"] is None
+    assert result["before"]["ua"] is not None
+    assert "mask_logit" not in result["controls"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"forget": "purple"}, "purple"),
+        ({"forget": "red,green,blue"}, "retain|keep|left"),
+        ({"forget": ""}, "class"),
+        ({"method": "magic"}, "magic"),
+        ({"controls": "magic"}, "magic"),
+        ({"device": "tpu"}, "tpu"),
+        ({"model": "nothing.pt"}, "nothing.pt"),
+    ],
+)
+def test_bad_requests_are_sentences(inputs, tmp_path, settings, words):
+    with pytest.raises(UnlearnError, match=words):
+        ask(inputs, tmp_path / "run", **settings)
+
+
+def test_unknown_settings_and_kinds_are_sentences(inputs, tmp_path):
+    with pytest.raises(UnlearnError, match="Unknown setting 'rate'"):
+        ask(inputs, tmp_path / "run", params={"rate": 1})
+    with pytest.raises(UnlearnError, match="Unknown kind"):
+        run_workflow("dance", {}, tmp_path, silent)

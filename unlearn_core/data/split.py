@@ -1,0 +1,147 @@
+"""Splitting: what is to be forgotten from what is kept, and a test part from a training part."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unlearn_core.data.classes import class_index
+from unlearn_core.data.sets import Dataset, ImageSet
+from unlearn_core.errors import UnlearnError
+
+TEST_SHARE = 0.2
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class ForgetSpec:
+    """What to forget: whole classes, or a random share of the training images; exactly one of the two.
+
+    Attributes:
+        classes: Names or indices of classes.
+        fraction: Share of the training images, within (0, 1).
+        seed: Seed of the random share.
+    """
+
+    classes: tuple[str, ...] = ()
+    fraction: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ForgetSplit:
+    """A data set, cut into what is kept and what is forgotten; labels are the data set's own everywhere.
+
+    Attributes:
+        retain: Training images that are kept.
+        forget: Training images that are to be forgotten.
+        test: Test images of the retained classes; of all classes when a random share is forgotten.
+        test_forget: Test images of the forgotten classes; empty when a random share is forgotten.
+        classes: Class names in the order of the labels.
+        forget_classes: Labels of the forgotten classes, ascending; empty when a random share is forgotten.
+        digest: SHA-256 (hexadecimal) over the data set's digest and the forgotten positions.
+    """
+
+    retain: ImageSet
+    forget: ImageSet
+    test: ImageSet
+    test_forget: ImageSet
+    classes: tuple[str, ...]
+    forget_classes: tuple[int, ...]
+    digest: str
+
+
+def split_dataset(dataset: Dataset, forget: ForgetSpec) -> ForgetSplit:
+    """The data set cut by what is to be forgotten.
+
+    Raises:
+        UnlearnError: Both or neither of classes and fraction, an unknown class, or nothing left on one side.
+    """
+    if bool(forget.classes) == bool(forget.fraction):
+        raise UnlearnError(
+            f"Forget either whole classes or a share of the training images; got classes "
+            f"{', '.join(forget.classes) or 'none'} and share {forget.fraction:g}."
+        )
+    labels = _forget_labels(dataset, forget.classes)
+    marked = _of_classes(dataset.train, labels) if labels else _random_share(len(dataset.train), forget)
+    hidden = _of_classes(dataset.test, labels)
+    _check_both_sides(marked, forget)
+    return ForgetSplit(
+        retain=dataset.train.select(~marked),
+        forget=dataset.train.select(marked),
+        test=dataset.test.select(~hidden),
+        test_forget=dataset.test.select(hidden),
+        classes=dataset.classes,
+        forget_classes=labels,
+        digest=_split_digest(dataset, marked),
+    )
+
+
+def stratified(
+    labels: Sequence[int], keys: Sequence[str], classes: Sequence[str]
+) -> tuple[list[int], list[int]]:
+    """Positions of a training and a test part: of each class a fifth, at least one image, is for testing.
+
+    Images are drawn by a hash of seed and key rather than by a random generator, whose stream may change
+    between library versions: the same images always fall on the same side.
+
+    Raises:
+        UnlearnError: A class with a single image, which would be lost on one side.
+    """
+    ranked: dict[int, list[int]] = {}
+    for position in sorted(
+        range(len(keys)), key=lambda i: hashlib.sha256(f"{SPLIT_SEED}/{keys[i]}".encode()).digest()
+    ):
+        ranked.setdefault(labels[position], []).append(position)
+    lost = [classes[label] for label, positions in sorted(ranked.items()) if len(positions) < 2]
+    if lost:
+        raise UnlearnError(
+            f"Only one image of {', '.join(lost)}: it can't be both for training and for testing; "
+            "add images, or make train/ and test/ folders."
+        )
+    test = sorted(
+        p for positions in ranked.values() for p in positions[: max(1, round(TEST_SHARE * len(positions)))]
+    )
+    held_out = set(test)
+    return [p for p in range(len(keys)) if p not in held_out], test
+
+
+def _forget_labels(dataset: Dataset, names: Sequence[str]) -> tuple[int, ...]:
+    labels = sorted({class_index(dataset.classes, name) for name in names})
+    if len(labels) == len(dataset.classes):
+        raise UnlearnError(
+            f"All classes are to be forgotten ({', '.join(dataset.classes)}); "
+            "leave at least one to be retained."
+        )
+    return tuple(labels)
+
+
+def _of_classes(images: ImageSet, labels: tuple[int, ...]) -> torch.Tensor:
+    """A mask of the images of these classes."""
+    return torch.isin(images.labels, torch.tensor(labels, dtype=torch.int64))
+
+
+def _random_share(count: int, forget: ForgetSpec) -> torch.Tensor:
+    """A mask of a random share of that many images."""
+    if not 0 < forget.fraction < 1:
+        raise UnlearnError(f"The share to forget can't be {forget.fraction:g}; it must lie between 0 and 1.")
+    if forget.seed < 0:
+        raise UnlearnError(f"The seed can't be {forget.seed}; it must be 0 or more.")
+    chosen = np.random.default_rng(forget.seed).permutation(count)[: round(forget.fraction * count)]
+    marked = torch.zeros(count, dtype=torch.bool)
+    marked[torch.from_numpy(chosen)] = True
+    return marked
+
+
+def _check_both_sides(marked: torch.Tensor, forget: ForgetSpec) -> None:
+    what = ", ".join(forget.classes) or f"a share of {forget.fraction:g}"
+    if not marked.any() or marked.all():
+        side = "retained" if marked.any() else "forgotten"
+        raise UnlearnError(f"With {what} of {len(marked):,} training images, no image would be {side}.")
+
+
+def _split_digest(dataset: Dataset, marked: torch.Tensor) -> str:
+    positions = dataset.train.indices[marked].numpy().astype("<i8")
+    return hashlib.sha256(bytes.fromhex(dataset.digest) + positions.tobytes()).hexdigest()

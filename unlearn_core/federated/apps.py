@@ -1,0 +1,206 @@
+"""The Flower apps: messages in and out, and nothing else. Client and server run under any of Flower's engines.
+
+A client finds its images by its node's config: `partition-id` and `num-partitions` where it holds a drawn part of the
+run's data set, `data` (folder:PATH) where it holds a folder of its own.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid, ServerApp
+
+from unlearn_core.artifacts import write_text
+from unlearn_core.data import Dataset, ImageSet, align_classes, class_index, open_dataset, parse_dataset
+from unlearn_core.errors import UnlearnError
+from unlearn_core.federated.client import ANSWERS, Site, answer
+from unlearn_core.federated.course import JOB, conduct
+from unlearn_core.federated.messages import Answer, Arrays, Ask, Exchange
+from unlearn_core.federated.partition import Positions, draw, parse_partition
+from unlearn_core.progress import Progress, Report
+
+_CATEGORY = {"train": "train", "evaluate": "evaluate"}
+_POLL = 0.5
+
+
+def make_client_app() -> ClientApp:
+    """A client that answers every question of `client.ANSWERS`."""
+    app = ClientApp()
+    for kind in ANSWERS:
+        register = getattr(app, _CATEGORY.get(kind, "query"))
+        register(kind)(_reply)
+    return app
+
+
+def make_server_app(report: Report | None = None) -> ServerApp:
+    """A server that does the job in the folder named by the run config, and tells the listener, or a file in the folder."""
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        folder = Path(str(context.run_config["folder"]))
+        try:
+            conduct(folder, exchange_over(grid, folder), report or FileReport(folder / PROGRESS))
+        except UnlearnError as error:
+            if report is None:  # nobody else in this process would tell the person
+                write_text(folder / ERROR, str(error))
+            raise
+
+    return app
+
+
+PROGRESS, ERROR = "server_progress.jsonl", "server_error.txt"
+"""Files of a run's folder by which a server in a process of its own tells how far it is, and why it stopped."""
+
+
+class FileReport:
+    """A `Report` across processes: one JSON line a step, for `read_reports`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, progress: Progress) -> None:
+        """Appends one step."""
+        line = [progress.stage, progress.done, progress.total, dict(progress.metrics)]
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def read_reports(path: Path, start: int) -> tuple[list[Progress], int]:
+    """What was appended behind a position, and the position behind the last whole line."""
+    if not path.is_file():
+        return [], start
+    with path.open("rb") as file:
+        file.seek(start)
+        told = file.read()
+    whole = told[: told.rfind(b"\n") + 1]
+    return [Progress(*json.loads(line)) for line in whole.splitlines()], start + len(whole)
+
+
+def exchange_over(grid: Grid, folder: Path) -> Exchange:
+    """The transport that a Flower grid is."""
+    job = json.loads((folder / JOB).read_text())
+    names = ("data", "partition", "clients", "seed", "dropout", "device")
+    site = {**{name: job["asked"][name] for name in names}, "classes": job["classes"]}
+
+    def ask(asks: Mapping[int, Ask], deadline: float, heard: Callable[[Answer], None]) -> Sequence[Answer]:
+        records = [(node, _message(node, question, site, deadline)) for node, question in asks.items()]
+        left = {
+            i: node
+            for i, (node, _) in zip(grid.push_messages([m for _, m in records]), records, strict=True)
+            if i
+        }
+        end = time.monotonic() + deadline
+        answers: list[Answer] = []
+        while left and time.monotonic() < end:
+            replies = list(grid.pull_messages(list(left)))
+            for reply in replies:
+                asked = left.pop(reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
+                answers.append(_answer_of(reply, asked))
+                heard(answers[-1])
+            if not replies:
+                time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
+        return answers
+
+    return Exchange(lambda: list(grid.get_node_ids()), ask)
+
+
+def _message(node: int, ask: Ask, site: Mapping[str, Any], deadline: float) -> Message:
+    content = RecordDict(
+        {
+            "arrays": _record(ask.arrays),
+            "config": ConfigRecord({"json": json.dumps(ask.config), "site": json.dumps(site)}),
+        }
+    )
+    kind = f"{_CATEGORY.get(ask.kind, 'query')}.{ask.kind}"
+    return Message(content, node, kind, ttl=deadline, group_id=str(ask.config.get("exchange", "")))
+
+
+def _reply(message: Message, context: Context) -> Message:
+    """A client's whole work on one message."""
+    told = message.content["config"]
+    site = json.loads(str(told["site"]))
+    kind = message.metadata.message_type.partition(".")[2]
+    ask = Ask(kind, _arrays(message.content["arrays"]), json.loads(str(told["json"])))
+    own = _site(context, site, ask.config["exchange"])
+    _perhaps_drop_out(site, own.client, ask.config["exchange"], kind)
+    given = answer(ask, own)
+    content = RecordDict(
+        {"arrays": _record(given.arrays), "config": ConfigRecord({"json": json.dumps(given.config)})}
+    )
+    return Message(content, reply_to=message)
+
+
+def _answer_of(reply: Message, asked: int) -> Answer:
+    """What a reply says; where a node has gone, the superlink replies in its place."""
+    if reply.has_error():
+        reason = reply.error.reason or "It failed without a reason."
+        return Answer(asked, {}, {}, reason.strip().splitlines()[-1][:300])
+    node = reply.metadata.src_node_id
+    try:
+        config = json.loads(str(reply.content["config"]["json"]))
+        return Answer(node, _arrays(reply.content["arrays"]), config)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        return Answer(node, {}, {}, f"Its answer can't be read ({type(error).__name__}).")
+
+
+def _record(arrays: Arrays) -> ArrayRecord:
+    return ArrayRecord({name: Array(np.asarray(values)) for name, values in arrays.items()})
+
+
+def _arrays(record: Any) -> dict[str, Any]:
+    return {name: array.numpy() for name, array in record.items()}
+
+
+def _perhaps_drop_out(site: Mapping[str, Any], client: int, exchange: int, kind: str) -> None:
+    """Fails by chance, where a run tries out what happens then; never while registering."""
+    chance = np.random.default_rng([site["seed"], client, exchange]).random()
+    if kind != "register" and chance < site["dropout"]:
+        raise UnlearnError(f"Client {client} dropped out, as the run's dropout asked for.")
+
+
+def _site(context: Context, site: Mapping[str, Any], exchange: int) -> Site:
+    """The client of this node, with its images."""
+    config, classes = context.node_config, tuple(site["classes"])
+    client = int(config["partition-id"])
+    if "data" in config:
+        images = _relabelled(_opened(str(config["data"])), classes)
+    else:
+        part = _dealt(site["data"], classes, site["partition"], site["clients"], site["seed"])[client]
+        images = _aligned(site["data"], classes).train.select(torch.from_numpy(part))
+    # Only a rehearsal may know its noise in advance; at a real site it comes from the operating system.
+    seed = config.get("noise-seed")
+    noise = np.random.default_rng(None if seed is None else [int(seed), client, exchange])
+    return Site(context.node_id, client, classes, images, site["device"], noise)
+
+
+def _relabelled(dataset: Dataset, classes: Sequence[str]) -> ImageSet:
+    """A site's own training images with the run's labels; it may lack classes, but not bring others."""
+    labels = torch.tensor([class_index(classes, name) for name in dataset.classes])
+    return replace(dataset.train, labels=labels[dataset.train.labels])
+
+
+@lru_cache(maxsize=2)
+def _opened(data: str) -> Dataset:
+    return open_dataset(parse_dataset(data))
+
+
+@lru_cache(maxsize=2)
+def _aligned(data: str, classes: tuple[str, ...]) -> Dataset:
+    return align_classes(_opened(data), classes)
+
+
+@lru_cache(maxsize=4)
+def _dealt(
+    data: str, classes: tuple[str, ...], partition: str, clients: int, seed: int
+) -> tuple[Positions, ...]:
+    labels = _aligned(data, classes).train.labels.numpy()
+    return draw(labels, clients, parse_partition(partition), seed=seed)

@@ -1,0 +1,171 @@
+"""A client's side: what it answers from its own images, which never leave it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlearn_core.activations import ActivationStats, collect, first_per_class
+from unlearn_core.checkpoints import fresh_model
+from unlearn_core.data import ImageSet
+from unlearn_core.errors import UnlearnError
+from unlearn_core.evaluation import predictions
+from unlearn_core.federated.messages import (
+    Answer,
+    Arrays,
+    Ask,
+    client_seed,
+    fingerprint,
+    state_of,
+    stats_to_arrays,
+)
+from unlearn_core.federated.privacy import Privacy, protected
+from unlearn_core.inference import choose_device
+from unlearn_core.models import Classifier, card_from_plain
+from unlearn_core.params import build, plain
+from unlearn_core.pruning import plan_from_plain
+from unlearn_core.surgery import Mask, mask_of, remove, silenced
+from unlearn_core.training import Recipe, Stretch, fit
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A client, as it knows itself.
+
+    Attributes:
+        node: How the transport knows it.
+        client: Its number, from 0.
+        classes: The K class names.
+        images: The training images that it holds.
+        device: On what it computes.
+        noise: Where its privacy noise comes from; must be nobody else's to know.
+    """
+
+    node: int
+    client: int
+    classes: tuple[str, ...]
+    images: ImageSet
+    device: str
+    noise: np.random.Generator
+
+
+def answer(ask: Ask, site: Site) -> Answer:
+    """What the site answers.
+
+    Raises:
+        UnlearnError: The question can't be answered: it isn't known, or it is of other classes or another image size.
+    """
+    if ask.kind not in ANSWERS:
+        raise UnlearnError(f"Unknown question {ask.kind!r}; a client answers: {', '.join(ANSWERS)}.")
+    arrays, config = ANSWERS[ask.kind](ask, site)
+    return Answer(site.node, arrays, {**config, "exchange": ask.config.get("exchange")})
+
+
+def kept_images(images: ImageSet, forget: list[int]) -> ImageSet:
+    """The images that are not of a class to forget."""
+    return images.select(~torch.isin(images.labels, torch.tensor(forget, dtype=torch.int64)))
+
+
+def _register(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
+    """Who it is, and how many images it holds and will train on."""
+    ours = fingerprint(site.classes, int(site.images.images.shape[-1]))
+    if ask.config["fingerprint"] != ours:
+        raise UnlearnError(
+            f"Client {site.client} holds images of other classes or another size than the model: "
+            f"{', '.join(site.classes)}, {site.images.images.shape[-1]} pixels."
+        )
+    train = kept_images(site.images, ask.config["forget"])
+    return {}, {"client": site.client, "images": len(site.images), "train_images": len(train)}
+
+
+def _stats(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
+    """Activation statistics of its training images, as far as they may leave it."""
+    model, _ = _loaded(ask, site)
+    privacy = build(Privacy, ask.config["privacy"])
+    chosen = first_per_class(site.images.labels.numpy(), ask.config["images_per_class"])
+    images = site.images.select(torch.from_numpy(chosen))
+
+    def read() -> ActivationStats:
+        clip = privacy.clip if privacy.epsilon else 0.0
+        return collect(model, images, site.classes, tap=ask.config["tap"], clip=clip)
+
+    if not ask.config["silence"]:
+        stats = read()
+    else:
+        plan = plan_from_plain(ask.config["silence"])
+        with silenced(model.net, plan, example_for(model, images.images)):
+            stats = read()
+    return stats_to_arrays(protected(stats, privacy, site.noise)), {}
+
+
+def _train(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
+    """The model after local epochs on the images that it keeps."""
+    model, mask = _loaded(ask, site)
+    images = kept_images(site.images, ask.config["forget"])
+    recipe = build(Recipe, ask.config["recipe"])
+    this, rounds = ask.config["round"], ask.config["rounds"]
+    stretch = Stretch(**plain(recipe), before=(this - 1) * recipe.epochs, in_all=rounds * recipe.epochs)
+    losses: list[float] = []
+    fit(
+        model,
+        images,
+        stretch,
+        seed=client_seed(ask.config["seed"], this, site.client),
+        report=lambda progress: losses.append(progress.metrics["loss"]),
+        after_step=lambda: mask.enforce(model.net),
+    )
+    return state_of(model.net), {"images": len(images), "loss": losses[-1]}
+
+
+def _evaluate(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
+    """How many of its training images, to forget and to keep, the model classifies rightly."""
+    model, _ = _loaded(ask, site)
+    told = predictions(model, site.images)
+    hidden = np.isin(told.labels, ask.config["forget"])
+    right = told.labels == told.predicted
+    tallies = [[int(right[part].sum()), int(part.sum())] for part in (hidden, ~hidden)]
+    return {"tallies": np.array(tallies, dtype=np.int64)}, {}
+
+
+ANSWERS: Mapping[str, Callable[[Ask, Site], tuple[Arrays, dict[str, Any]]]] = {
+    "register": _register,
+    "stats": _stats,
+    "train": _train,
+    "evaluate": _evaluate,
+}
+
+
+def example_for(model: Classifier, images: Tensor) -> Tensor:
+    """A small normalised batch, as the bare network takes it, for tracing; its content plays no part."""
+    return model.prepare(torch.zeros((2, *images.shape[1:]), dtype=torch.uint8, device=model.mean.device))
+
+
+def _loaded(ask: Ask, site: Site) -> tuple[Classifier, Mask]:
+    """The model of the question, on the site's device, and what must stay silent in it."""
+    model, mask = structure(json.dumps(ask.config["card"]), json.dumps(ask.config["plan"]))
+    tensors = {name: torch.from_numpy(values.copy()) for name, values in ask.arrays.items()}
+    model.net.load_state_dict(tensors, strict=True)
+    return model.to(choose_device(site.device)).eval(), mask
+
+
+@lru_cache(maxsize=4)
+def structure(card: str, plan: str) -> tuple[Classifier, Mask]:
+    """The pruned network of a card and a plan (both as JSON), with weights that mean nothing yet; made once.
+
+    The same one is given to every caller: who uses it loads weights first.
+    """
+    made = card_from_plain(json.loads(card))
+    model = fresh_model(made, 0)
+    pruned = json.loads(plan)
+    if not pruned:
+        return model, Mask({})
+    agreed = plan_from_plain(pruned)
+    size = made.image_size
+    example = torch.zeros(2, made.spec.in_channels, size, size)
+    mask = mask_of(model.net, agreed, example, only_unremovable=True)
+    return Classifier(remove(model.net, agreed, example, check=False), made.normalization), mask

@@ -1,0 +1,289 @@
+"""The course of a federated run at the server: statistics, plan, rounds, and a test after each; whatever the transport."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unlearn_core import evaluation
+from unlearn_core.activations import ActivationStats, save_stats, tap_points
+from unlearn_core.artifacts import write_bytes, write_json
+from unlearn_core.checkpoints import LoadedModel, open_model, save_model
+from unlearn_core.data import (
+    Dataset,
+    ForgetSpec,
+    ForgetSplit,
+    align_classes,
+    open_dataset,
+    parse_dataset,
+    split_dataset,
+)
+from unlearn_core.federated.client import example_for
+from unlearn_core.federated.messages import (
+    Arrays,
+    Ask,
+    Exchange,
+    fingerprint,
+    state_of,
+    stats_to_arrays,
+)
+from unlearn_core.federated.request import PARAMS, FederatedRequest, rules_of
+from unlearn_core.federated.server import Server
+from unlearn_core.federated.validate import Schema, schema_of
+from unlearn_core.inference import choose_device, evaluating
+from unlearn_core.models import Classifier, ModelCard, card_to_plain
+from unlearn_core.params import build, plain
+from unlearn_core.progress import Progress, Report
+from unlearn_core.pruning import PruningPlan, plan_to_plain
+from unlearn_core.surgery import remove
+from unlearn_core.training import Recipe
+from unlearn_core.unlearning.tfidf_prune import plan_by
+
+JOB, START, OUTCOME = "job.json", "start.safetensors", "federation.json"
+"""Files of a run's folder: what was asked, the model to begin with, and what came of it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is to do; the server of a deployment reads it from the run's folder.
+
+    Attributes:
+        asked: The request.
+        params: Recipe, and what to prune.
+        privacy: What a client does before it reports: `k` is decided.
+        forget: Indices of the classes to forget, in the model's order.
+    """
+
+    asked: FederatedRequest
+    params: Any
+    privacy: Mapping[str, Any]
+    forget: tuple[int, ...]
+
+
+def write_job(folder: Path, job: Job, model: Classifier, card: ModelCard) -> None:
+    """Puts into the folder all that `conduct` needs."""
+    save_model(folder / START, model, card)
+    write_json(
+        folder / JOB,
+        {
+            "asked": plain(job.asked),
+            "params": plain(job.params),
+            "privacy": dict(job.privacy),
+            "forget": job.forget,
+            "classes": card.classes,
+        },
+    )
+
+
+def read_job(folder: Path) -> Job:
+    """The job that `write_job` put there."""
+    told = json.loads((folder / JOB).read_text())
+    asked = build(FederatedRequest, told["asked"])
+    params = build(PARAMS[asked.action], told["params"])
+    return Job(asked, params, told["privacy"], tuple(told["forget"]))
+
+
+def split_of(dataset: Dataset, forget: tuple[int, ...]) -> ForgetSplit:
+    """The data cut by the classes to forget; all of it is kept where there are none."""
+    if forget:
+        return split_dataset(dataset, ForgetSpec(tuple(dataset.classes[k] for k in forget)))
+    nothing = torch.arange(0)
+    return ForgetSplit(
+        dataset.train,
+        dataset.train.select(nothing),
+        dataset.test,
+        dataset.test.select(nothing),
+        dataset.classes,
+        (),
+        "",
+    )
+
+
+def conduct(folder: Path, exchange: Exchange, report: Report) -> None:
+    """Leads the clients through the job in the folder, and leaves model, plan, statistics and a record of it there.
+
+    Raises:
+        UnlearnError: Too few clients took part, or the job can't be done with this model and data.
+    """
+    job = read_job(folder)
+    loaded = open_model(folder / START)
+    dataset = align_classes(open_dataset(parse_dataset(job.asked.data), report), loaded.card.classes)
+    course = _Course(folder, job, loaded, split_of(dataset, job.forget), exchange, report)
+    course.run()
+
+
+class _Course:
+    """One run at the server, step by step."""
+
+    def __init__(
+        self,
+        folder: Path,
+        job: Job,
+        loaded: LoadedModel,
+        split: ForgetSplit,
+        exchange: Exchange,
+        report: Report,
+    ) -> None:
+        self.folder, self.job, self.loaded, self.split, self.report = folder, job, loaded, split, report
+        self.server = Server(exchange, rules_of(job.asked), report)
+        self.device = choose_device(job.asked.device)
+        self.card = card_to_plain(replace(loaded.card, facts={}))
+        self.model, self.plan = loaded.model.to(self.device), None
+        self.ladder: list[dict[str, Any]] = []
+        self.seconds = 0.0
+
+    plan: PruningPlan | None
+
+    def run(self) -> None:
+        """The whole course."""
+        card, forget = self.loaded.card, list(self.job.forget)
+        self._clocked(
+            lambda: self.server.register(
+                {"fingerprint": fingerprint(card.classes, card.image_size), "forget": forget}
+            )
+        )
+        if self.job.asked.action == "unlearn":
+            self._clocked(self._prune)
+            self._observe("pruned")
+        state: Arrays = state_of(self.model.net)
+        for number in range(1, self.job.asked.rounds + 1):
+            state = self._clocked(partial(self._round, state, number))
+            self._observe(f"round {number}", number)
+        tallies = self.server.tallies(self._ask("evaluate", state, {"forget": forget}))
+        save_model(self.folder / "model.safetensors", self.model, self._final_card(), self.plan)
+        write_json(
+            self.folder / OUTCOME,
+            {
+                "ladder": self.ladder,
+                "seconds": round(self.seconds, 3),
+                "plan": plan_to_plain(self.plan) if self.plan else None,
+                "tallies": tallies.tolist(),
+                "members": [vars(m) for m in self.server.members.values()],
+                "events": self.server.events,
+                "exchanges": self.server.exchanges,
+            },
+        )
+
+    def _prune(self) -> None:
+        """Makes the plan of all clients' statistics, and the pruned model as every client makes it from the plan."""
+        example = example_for(self.model, self.split.test.images)
+        params = self.job.params
+        self.plan = plan_by(self._stats, self.model, example, params, self.job.forget, self.job.asked.seed)
+        write_json(self.folder / "plan.json", plan_to_plain(self.plan))
+        pruned = remove(self.model.net, self.plan, example)
+        self.model = Classifier(pruned, self.model.normalization).to(self.device).eval()
+
+    def _stats(self, silence: PruningPlan | None) -> ActivationStats:
+        """All clients' statistics as one; the first ones are kept, whole and by client."""
+        params = self.job.params
+        ask = self._ask(
+            "stats",
+            state_of(self.model.net),
+            {
+                "tap": params.tap,
+                "images_per_class": params.images_per_class,
+                "privacy": dict(self.job.privacy),
+                "silence": plan_to_plain(silence) if silence else None,
+            },
+        )
+        parts = self.server.stats(
+            ask, self._stats_schema(), self.split.classes, with_noise=bool(self.job.privacy["epsilon"])
+        )
+        whole = self.server.whole(parts)
+        if silence is None:
+            _write_npz(self.folder / "stats_before.npz", lambda file: save_stats(whole, file))
+            _write_npz(self.folder / "client_stats.npz", lambda file: _save_parts(parts, file))
+        return whole
+
+    def _stats_schema(self) -> Schema:
+        modules = dict(self.model.net.named_modules())
+        images = torch.zeros((2, *self.split.test.images.shape[1:]), dtype=torch.uint8, device=self.device)
+        with evaluating(self.model), torch.inference_mode():
+            layers = [point.layer for point in tap_points(self.model, images, self.job.params.tap)]
+        k = len(self.split.classes)
+        sums = {layer: np.zeros((k, modules[layer].out_channels)) for layer in layers}
+        return schema_of(
+            stats_to_arrays(ActivationStats(self.split.classes, "", sums, np.zeros(k, dtype=np.int64)))
+        )
+
+    def _round(self, state: Arrays, number: int) -> Arrays:
+        recipe = {f.name: getattr(self.job.params, f.name) for f in fields(Recipe)}
+        recipe["epochs"] = self.job.asked.local_epochs
+        config = {
+            "recipe": recipe,
+            "round": number,
+            "rounds": self.job.asked.rounds,
+            "seed": self.job.asked.seed,
+            "forget": list(self.job.forget),
+        }
+        state = self.server.train(self._ask("train", state, config))
+        self.model.net.load_state_dict({n: torch.from_numpy(v) for n, v in state.items()}, strict=True)
+        return state
+
+    def _ask(self, kind: str, state: Arrays, config: Mapping[str, Any]) -> Ask:
+        plan = plan_to_plain(self.plan) if self.plan else None
+        return Ask(kind, state, {"card": self.card, "plan": plan, **config})
+
+    def _observe(self, name: str, number: int = 0) -> None:
+        """Tests the model on the server's own test images, and notes it with what it has cost so far."""
+        tested = evaluation.to_plain(
+            evaluation.tabulate(self.split, evaluation.test_predictions(self.model, self.split))
+        )
+        names = ("forget_test_accuracy", "retain_test_accuracy", "test_accuracy", "per_class")
+        sent = sum(sum(e["bytes_up"].values()) + sum(e["bytes_down"].values()) for e in self.server.exchanges)
+        self.ladder.append(
+            {"rung": name, "seconds": round(self.seconds, 3), "bytes": sent, **{n: tested[n] for n in names}}
+        )
+        told = {**self.ladder[-1], "round": number, "epoch": number, "keep": True}
+        self.report(Progress("federated rounds", number or 1, max(1, self.job.asked.rounds), told))
+
+    def _final_card(self) -> ModelCard:
+        facts = dict(self.loaded.card.facts)
+        facts["federated"] = {
+            name: getattr(self.job.asked, name)
+            for name in (
+                "action",
+                "clients",
+                "partition",
+                "rounds",
+                "local_epochs",
+                "aggregator",
+                "weighting",
+                "seed",
+            )
+        }
+        if self.job.forget:
+            facts["forgot"] = [self.split.classes[k] for k in self.job.forget]
+        if self.job.asked.action == "unlearn":
+            facts["unlearned_from"] = self.loaded.digest
+        return replace(self.loaded.card, facts=facts)
+
+    def _clocked(self, work: Callable[[], Any]) -> Any:
+        """Does the work on the clock, which stands still while the model is tested."""
+        began = time.perf_counter()
+        done = work()
+        self.seconds += time.perf_counter() - began
+        return done
+
+
+def _save_parts(parts: Mapping[int, ActivationStats], file: BytesIO) -> None:
+    """The statistics of M clients as they reported them: `clients` (M,), `counts` (M, K), `sums/LAYER` (M, K, C)."""
+    each = list(parts.values())
+    sums: dict[str, Any] = {
+        f"sums/{layer}": np.stack([part.sums[layer] for part in each]) for layer in each[0].layers
+    }
+    counts = np.stack([part.counts for part in each])
+    np.savez_compressed(file, clients=np.array(list(parts)), counts=counts, **sums)
+
+
+def _write_npz(path: Path, write: Callable[[BytesIO], object]) -> None:
+    file = BytesIO()
+    write(file)
+    write_bytes(path, file.getvalue())

@@ -1,0 +1,231 @@
+"""Flower as real processes on this machine: one superlink, a supernode for each client, all over loopback.
+
+A guard beside them ends everything when the run ends, however it ends: Flower's helpers outlive a polite stop.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import unlearn_core
+from unlearn_core.errors import UnlearnError
+from unlearn_core.federated.apps import ERROR, PROGRESS, read_reports
+from unlearn_core.federated.course import OUTCOME
+from unlearn_core.progress import Progress, Report
+
+_GRACE = 120.0  # seconds for Flower itself to come up, beside the deadlines of the exchanges
+_POLL = 0.5
+
+_APP = """[project]
+name = "lethe-federated"
+version = "1.0.0"
+license = "MIT"
+dependencies = []
+
+[tool.flwr.app]
+publisher = "lethe"
+
+[tool.flwr.app.components]
+serverapp = "lethe_app:server"
+clientapp = "lethe_app:client"
+
+[tool.flwr.app.config]
+folder = {folder}
+"""
+
+_CODE = """from unlearn_core.federated.apps import make_client_app, make_server_app
+
+client = make_client_app()
+server = make_server_app()
+"""
+
+
+def run_deployed(folder: Path, clients: int, report: Report) -> None:
+    """Does the job in the folder with a process for the server and one for each client; none of them is left behind.
+
+    Raises:
+        UnlearnError: Flower didn't come up, a process died, or the run itself failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="lethe-") as made, _Group(Path(made), folder) as group:
+        ports = _free_ports(clients + 1)
+        group.start("superlink", _superlink(ports[0]))
+        group.wait_for_port(ports[0], report)
+        for client in range(clients):
+            group.start(f"supernode-{client}", _supernode(ports[0], ports[1 + client], client, clients))
+        run_id = group.submit(ports[0])
+        group.watch(run_id, report)
+
+
+class _Group:
+    """The processes of a deployment, guarded, with their logs in the run's folder."""
+
+    guard: "subprocess.Popen[bytes]"
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self.home, self.folder = home, folder.resolve()
+        self.started: dict[str, subprocess.Popen[bytes]] = {}
+        root = str(Path(unlearn_core.__file__).parents[1])
+        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+        self.env = {
+            **os.environ,
+            "FLWR_HOME": str(home / "flower"),
+            "FLWR_TELEMETRY_ENABLED": "0",
+            "PYTHONPATH": path,
+            # Flower starts its helpers by name.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        }
+
+    def __enter__(self) -> "_Group":
+        command = [sys.executable, str(Path(__file__).with_name("guard.py"))]
+        self.guard = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, bufsize=0
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.guard.stdin
+        self.guard.stdin.close()
+        for process in (self.guard, *self.started.values()):
+            process.wait(timeout=_GRACE)
+
+    def start(self, name: str, command: Sequence[str]) -> None:
+        """Starts a process in a session of its own, and has it guarded."""
+        assert self.guard.stdin
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.started[name] = subprocess.Popen(
+                command,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.guard.stdin.write(f"{self.started[name].pid}\n".encode())
+
+    def wait_for_port(self, port: int, report: Report) -> None:
+        """Returns when something listens there."""
+        end = time.monotonic() + _GRACE
+        while time.monotonic() < end:
+            report(Progress("starting Flower", 0, 1))
+            self._require_alive()
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+            time.sleep(_POLL)
+        raise UnlearnError(f"Flower's superlink did not come up within {_GRACE:g} s; see superlink.log.")
+
+    def submit(self, port: int) -> str:
+        """Hands the apps to the superlink; the run's id there."""
+        app = self.home / "app"
+        app.mkdir()
+        (app / "pyproject.toml").write_text(_APP.format(folder=json.dumps(str(self.folder))))
+        (app / "lethe_app.py").write_text(_CODE)
+        flower = self.home / "flower"
+        flower.mkdir(exist_ok=True)
+        (flower / "config.toml").write_text(
+            f'[superlink.loop]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
+        )
+        told = self._flwr("run", str(app), "loop", "--format", "json")
+        if not told.get("success"):
+            raise UnlearnError(f"Flower didn't take the run: {told.get('error-message', told)}")
+        return str(told["run-id"])
+
+    def watch(self, run_id: str, report: Report) -> None:
+        """Tells the listener what the server reports, until the run has ended.
+
+        Raises:
+            UnlearnError: The run failed; the sentence is the server's own where it left one.
+        """
+        position, asked = 0, time.monotonic()
+        while not (self.folder / OUTCOME).is_file():
+            self._require_alive()
+            told, position = read_reports(self.folder / PROGRESS, position)
+            for progress in told:
+                report(progress)
+            if not told:
+                report(Progress("waiting for clients", 0, 1))
+            if (self.folder / ERROR).is_file():
+                raise UnlearnError((self.folder / ERROR).read_text())
+            if time.monotonic() - asked > 10:  # in case the server died without a word
+                asked = time.monotonic()
+                self._require_running(run_id)
+            time.sleep(_POLL)
+
+    def _require_running(self, run_id: str) -> None:
+        told = self._flwr("list", "loop", "--run-id", run_id, "--format", "json")
+        runs = told.get("runs", [])
+        status = str(runs[0].get("status", "")) if runs else ""
+        if status.startswith("finished") and not (self.folder / OUTCOME).is_file():
+            time.sleep(1)
+            if not (self.folder / ERROR).is_file() and not (self.folder / OUTCOME).is_file():
+                raise UnlearnError(f"Flower ended the run ({status}) without a result; see superlink.log.")
+
+    def _require_alive(self) -> None:
+        """The superlink must live; a supernode may die."""
+        link = self.started["superlink"]
+        if link.poll() is not None:
+            raise UnlearnError(f"Flower's superlink ended with status {link.returncode}; see superlink.log.")
+
+    def _flwr(self, *words: str) -> Mapping[str, Any]:
+        done = subprocess.run(
+            [_tool("flwr"), *words], env=self.env, capture_output=True, text=True, timeout=_GRACE, check=False
+        )
+        start = done.stdout.find("{")
+        try:
+            told: dict[str, Any] = json.loads(done.stdout[start:])
+        except ValueError:
+            said = (done.stderr or done.stdout).strip()[-300:]
+            raise UnlearnError(f"flwr {words[0]} failed: {said}") from None
+        return told
+
+
+def _superlink(port: int) -> list[str]:
+    return [
+        _tool("flower-superlink"),
+        "--insecure",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--disable-runtime-dependency-installation",
+    ]
+
+
+def _supernode(link: int, port: int, client: int, clients: int) -> list[str]:
+    return [
+        _tool("flower-supernode"),
+        "--insecure",
+        "--superlink",
+        f"127.0.0.1:{link}",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--node-config",
+        f"partition-id={client} num-partitions={clients}",
+    ]
+
+
+def _tool(name: str) -> str:
+    """The path of one of Flower's commands, beside this Python or on the path."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if not found:
+        raise UnlearnError(f"{name} isn't installed here: pip install -r requirements-federated.txt")
+    return found
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

@@ -1,0 +1,80 @@
+"""A small process that outlives a run and leaves nothing of it behind: run by its path, standard library only.
+
+It is told process ids on its standard input, watches what they start (Flower's helpers make sessions of their own), and
+ends all of them when the input ends: when the run is over, was cancelled, or died without a chance to clean up.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+_EVERY = 1.0
+_GRACE = 2.0
+
+
+def guard() -> None:
+    """Watches until standard input ends, then ends everything that it was told of, with all its descendants."""
+    known: dict[int, int] = {}
+    roots: set[int] = set()
+    pending, ended = b"", False
+    while not ended:
+        if select.select([sys.stdin], [], [], _EVERY)[0]:
+            told = os.read(sys.stdin.fileno(), 4096)
+            ended, pending = not told, pending + told
+            *lines, pending = pending.split(b"\n")
+            roots.update(int(line) for line in lines)
+        known.update(_descendants(roots, known))
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        end = time.monotonic() + _GRACE
+        _signal(known, sign)
+        while _living(known) and time.monotonic() < end:
+            time.sleep(0.1)
+
+
+def _descendants(roots: set[int], known: dict[int, int]) -> dict[int, int]:
+    """The process group of each process that is known, or was started by one that is."""
+    found = {}
+    processes = _processes()
+    grew = True
+    while grew:
+        fresh = {
+            pid: group
+            for pid, (parent, group) in processes.items()
+            if pid not in found and (pid in roots or parent in found or parent in known)
+        }
+        found.update(fresh)
+        grew = bool(fresh)
+    return found
+
+
+def _signal(known: dict[int, int], sign: int) -> None:
+    for group in {known[pid] for pid in _living(known)}:
+        try:
+            os.killpg(group, sign)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def _living(known: dict[int, int]) -> list[int]:
+    """Those that are still what they were: the same process in the same group."""
+    processes = _processes()
+    return [pid for pid, group in known.items() if processes.get(pid, (0, 0))[1] == group]
+
+
+def _processes() -> dict[int, tuple[int, int]]:
+    """Parent and group of every living process."""
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,pgid=,stat="], capture_output=True, text=True, check=True
+    ).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return {int(r[0]): (int(r[1]), int(r[2])) for r in rows if not r[3].startswith("Z")}
+
+
+if __name__ == "__main__":
+    # What ends the run by its terminal must not end what cleans up after it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    guard()

@@ -1,0 +1,97 @@
+"""What server and clients say to each other, as plain data: whatever carries it knows nothing of learning, and the reverse."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from unlearn_core.activations import ActivationStats
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Named arrays: a model's state, or activation statistics."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """A question to one client.
+
+    Attributes:
+        kind: A key of `client.ANSWERS`.
+        arrays: A model's state, where the question needs one.
+        config: JSON-ready values.
+    """
+
+    kind: str
+    arrays: Arrays
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a client answered.
+
+    Attributes:
+        node: Who answered, as the transport knows it.
+        arrays: A model's state, or statistics.
+        config: JSON-ready values; echoes the number of the exchange.
+        error: Why there is no answer; empty where there is one.
+    """
+
+    node: int
+    arrays: Arrays
+    config: Mapping[str, Any]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The transport, as the server sees it.
+
+    Attributes:
+        nodes: Who is connected now.
+        ask: Puts one question to each node, tells the listener of every answer as it comes, and returns all that
+            came within that many seconds.
+    """
+
+    nodes: Callable[[], Sequence[int]]
+    ask: Callable[[Mapping[int, Ask], float, Callable[[Answer], None]], Sequence[Answer]]
+
+
+def payload_bytes(arrays: Arrays, config: Mapping[str, Any]) -> int:
+    """Bytes of a message's content: its arrays, and its values as JSON; framing and encryption come on top."""
+    return sum(a.nbytes for a in arrays.values()) + len(json.dumps(config))
+
+
+def state_of(net: nn.Module) -> dict[str, NDArray[Any]]:
+    """A copy of a network's parameters and buffers."""
+    return {name: t.detach().cpu().numpy().copy() for name, t in net.state_dict().items()}
+
+
+def stats_to_arrays(stats: ActivationStats) -> dict[str, NDArray[Any]]:
+    """Statistics as they travel: float64 (K, C) under `sums/LAYER`, int64 (K,) under `counts`."""
+    return {**{f"sums/{layer}": values for layer, values in stats.sums.items()}, "counts": stats.counts}
+
+
+def stats_from_arrays(arrays: Arrays, classes: Sequence[str], tap: str) -> ActivationStats:
+    """The statistics that `stats_to_arrays` made; the arrays have been checked."""
+    sums = {
+        name.removeprefix("sums/"): np.asarray(values)
+        for name, values in arrays.items()
+        if name.startswith("sums/")
+    }
+    return ActivationStats(tuple(classes), tap, sums, np.asarray(arrays["counts"]))
+
+
+def fingerprint(classes: Sequence[str], image_size: int) -> str:
+    """What server and client must agree on before they work together: classes in their order, and the side in pixels."""
+    return hashlib.sha256(json.dumps([list(classes), image_size]).encode()).hexdigest()[:16]
+
+
+def client_seed(seed: int, round_number: int, client: int) -> int:
+    """The seed of a client's order and augmentation in a round (from 1); the first client's first round has the run's own."""
+    return seed + 1_000_003 * (round_number - 1) + 10_007 * client

@@ -1,0 +1,165 @@
+"""The gate before any aggregation: a client may be wrong or lie, and what it sends must not reach the model.
+
+Each check gives the reason for which an answer is rejected, as a sentence; an empty one lets it pass.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unlearn_core.federated.messages import Answer, Arrays
+
+MOST_IMAGES = 1_000_000_000
+_LARGEST = 1e6  # far above any weight or batch-norm statistic of a network that works
+
+Schema = Mapping[str, tuple[tuple[int, ...], str]]
+"""Shape and type that each array must have, by name."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A client as it registered; weights come from here, never from a later claim.
+
+    Attributes:
+        node: How the transport knows it.
+        client: Its number, from 0.
+        images: Training images that it holds.
+        train_images: Those of them that it trains on: without the classes to forget.
+    """
+
+    node: int
+    client: int
+    images: int
+    train_images: int
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An answer that was not taken."""
+
+    node: int
+    reason: str
+
+
+def schema_of(arrays: Arrays) -> Schema:
+    """The schema that these arrays have."""
+    return {name: (values.shape, str(values.dtype)) for name, values in arrays.items()}
+
+
+def genuine(
+    answers: Sequence[Answer], asked: Sequence[int], exchange: int
+) -> tuple[list[Answer], list[Rejection]]:
+    """The first answer of each node that was asked, to this very exchange; and the others, with reasons."""
+    accepted: dict[int, Answer] = {}
+    rejected = []
+    for answer in answers:
+        reason = answer.error
+        if answer.node not in asked:
+            reason = "It was not asked."
+        elif not reason and answer.config.get("exchange") != exchange:
+            reason = f"It answers exchange {answer.config.get('exchange')!r}; this is exchange {exchange}."
+        elif answer.node in accepted:
+            reason = "It answered already in this exchange."
+        if reason:
+            rejected.append(Rejection(answer.node, reason))
+        else:
+            accepted[answer.node] = answer
+    return list(accepted.values()), rejected
+
+
+def arrays_problem(arrays: Arrays, schema: Schema) -> str:
+    """What is wrong with arrays: names, shapes, types or values that aren't finite."""
+    if set(arrays) != set(schema):
+        missing, unknown = sorted(set(schema) - set(arrays)), sorted(set(arrays) - set(schema))
+        return f"Its arrays are others: missing {missing[:3]}, unknown {unknown[:3]}."
+    for name, (shape, dtype) in schema.items():
+        values = arrays[name]
+        if values.shape != shape or str(values.dtype) != dtype:
+            return f"{name!r} is {values.dtype} {values.shape}, not {dtype} {shape}."
+        if not np.isfinite(values).all():
+            return f"{name!r} holds values that are not finite."
+    return ""
+
+
+def whole_number_problem(config: Mapping[str, Any], name: str, low: int, high: int) -> str:
+    """What is wrong with a count that a client gave."""
+    value = config.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        return f"{name!r} is {value!r}, not a whole number from {low} to {high}."
+    return ""
+
+
+def update_problem(answer: Answer, member: Member, schema: Schema) -> str:
+    """What is wrong with a trained model."""
+    reason = whole_number_problem(
+        answer.config, "images", member.train_images, member.train_images
+    ) or arrays_problem(answer.arrays, schema)
+    if reason:
+        return reason
+    for name, values in answer.arrays.items():
+        counter = np.issubdtype(values.dtype, np.integer)
+        if not counter and np.abs(values).max(initial=0) > _LARGEST:
+            return f"{name!r} holds values above {_LARGEST:g}."
+        if (counter or name.endswith("running_var")) and values.min(initial=0) < 0:
+            return f"{name!r} holds negative values."
+    return ""
+
+
+def stats_problem(answer: Answer, member: Member, schema: Schema, *, with_noise: bool) -> str:
+    """What is wrong with activation statistics. Noise may take sums below zero and counts above the images held."""
+    reason = arrays_problem(answer.arrays, schema)
+    if reason:
+        return reason
+    counts = answer.arrays["counts"]
+    if counts.min() < 0:
+        return "It counts fewer than no images of a class."
+    if not with_noise and counts.sum() > member.images:
+        return f"It counts {counts.sum()} images, but registered {member.images}."
+    for name, sums in answer.arrays.items():
+        if name != "counts" and not with_noise and sums.min(initial=0) < 0:
+            return f"{name!r} holds negative sums of activations, which a ReLU can't give."
+        if name != "counts" and sums[counts == 0].any():
+            return f"{name!r} holds sums of a class that it has no images of."
+    return ""
+
+
+def far_out(sizes: Mapping[int, float], bound: float) -> list[Rejection]:
+    """Those whose size is more than `bound` times the median of all: one loud client can't outweigh the rest.
+
+    Clients that sent nothing (size 0) don't count; of fewer than three, none can be told to be the loud one.
+    """
+    heard = [size for size in sizes.values() if size > 0]
+    if len(heard) < 3:
+        return []
+    limit = bound * float(np.median(heard))
+    return [
+        Rejection(
+            node, f"Its size {size:.3g} is above {bound:g} times the median of all, {limit / bound:.3g}."
+        )
+        for node, size in sizes.items()
+        if size > limit
+    ]
+
+
+def distance(update: Arrays, base: Arrays) -> float:
+    """How far a client moved the model: the L2 norm over all parameters and batch-norm statistics."""
+    return float(np.sqrt(sum(_squares(update[name], base[name]) for name in base)))
+
+
+def mean_size(arrays: Arrays) -> float:
+    """The L2 norm of the mean activations over all of a client's images; 0 where it reported none."""
+    count = int(arrays["counts"].sum())
+    sums = (
+        [values.sum(axis=0) / count for name, values in arrays.items() if name != "counts"] if count else []
+    )
+    return float(np.sqrt(sum(float(s @ s) for s in sums)))
+
+
+def _squares(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    if np.issubdtype(ours.dtype, np.integer):
+        return 0.0
+    difference = ours.astype(np.float64) - theirs
+    return float((difference * difference).sum())

@@ -1,0 +1,1 @@
+"""Charts: from plain data to chart objects. The only place that knows a plotting library."""

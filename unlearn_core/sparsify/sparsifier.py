@@ -1,0 +1,178 @@
+"""What a sparsifier is: an entry of a mapping, with its settings, its paper and one function."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlearn_core.artifacts import write_bytes
+from unlearn_core.data import ImageSet
+from unlearn_core.inference import device_of
+from unlearn_core.models import Classifier
+from unlearn_core.params import setting
+from unlearn_core.progress import Report
+from unlearn_core.sparsify.mask import SparseMask
+from unlearn_core.training import SCHEDULES, Recipe, fit
+
+State = Mapping[str, Tensor]
+"""A bare network's state dict: parameters and buffers."""
+
+
+@dataclass(frozen=True)
+class SparseRecipe(Recipe):
+    """How sparse, and how to train from early weights; a model's own recipe, where its card records one, takes the
+    place of these defaults. Published: 182 epochs, rate 0.1, a tenth of it from epochs 91 and 136."""
+
+    sparsity: float = setting(
+        0.95, "Share of the convolutions' weights to remove, all layers together", low=0.0, high=0.999
+    )
+    epochs: int = setting(12, "Passes over the images in each training", low=0, high=1000)
+    lr: float = setting(0.1, "Highest learning rate", low=0.0, high=10.0)
+    schedule: str = setting("one_cycle", "Course of the learning rate", choices=SCHEDULES)
+
+
+class Stages:
+    """Finished stages of a run, kept as files, so that a resumed run goes on from the last one."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self.recalled = 0.0
+        """Seconds that the stages read from files took when they were computed."""
+
+    def made(self, name: str, compute: Callable[[], State]) -> State:
+        """What `compute` gives, from its file where an earlier attempt finished it."""
+        if self.folder is None:
+            return compute()
+        path = self.folder / f"{name}.npz"
+        if not path.is_file():
+            started = time.perf_counter()
+            arrays: dict[str, Any] = {k: t.detach().cpu().numpy() for k, t in compute().items()}
+            file = BytesIO()
+            arrays[_SECONDS] = np.array(time.perf_counter() - started)
+            np.savez(file, **arrays)
+            write_bytes(path, file.getvalue())
+            return {k: torch.from_numpy(a) for k, a in arrays.items() if k != _SECONDS}
+        with np.load(path, allow_pickle=False) as stored:
+            self.recalled += float(stored[_SECONDS])
+            return {k: torch.from_numpy(stored[k]) for k in stored.files if k != _SECONDS}
+
+
+_SECONDS = "|seconds"  # no parameter has such a name
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the dense weights that are ranked come from.
+
+    Attributes:
+        given: Whether they are the given model's own; otherwise a dense model is trained anew.
+        recipe: How the dense model was trained, or is to be; None where nobody knows.
+        seed: Of its initialisation, order and augmentation.
+    """
+
+    given: bool
+    recipe: Recipe | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class SparseTask:
+    """What a sparsifier is given beside its settings.
+
+    Attributes:
+        model: The dense model.
+        images: The training images that the mask may depend on.
+        origin: Where the dense weights come from.
+        fresh: A newly initialised network of the same structure, on the model's device, from a seed.
+        size: Height and width of the images in pixels.
+        seed: Of every random draw.
+        report: To be told at least once a batch.
+        stages: Where finished stages are kept.
+    """
+
+    model: Classifier
+    images: ImageSet
+    origin: Origin
+    fresh: Callable[[int], Classifier]
+    size: tuple[int, int]
+    seed: int
+    report: Report
+    stages: Stages
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a sparsifier gives back.
+
+    Attributes:
+        mask: The weights that stay.
+        start: The weights that training under the mask begins with.
+        facts: Plain values: rounds, trainings, choices made.
+    """
+
+    mask: SparseMask
+    start: State
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sparsifier:
+    """One way to find a mask.
+
+    Attributes:
+        name: Stable name on the command line and in stored runs.
+        label: What a person reads.
+        about: One sentence.
+        paper: Authors, venue, arXiv number.
+        link: Address of the paper.
+        params: A frozen dataclass of settings.
+        find: From the settings and the task to a mask and the weights to start from.
+        sees_data: Whether the mask depends on the training images.
+    """
+
+    name: str
+    label: str
+    about: str
+    paper: str
+    link: str
+    params: type
+    find: Callable[[Any, SparseTask], Found]
+    sees_data: bool
+
+
+def copied(model: Classifier) -> dict[str, Tensor]:
+    """The network's state, detached and in the plain memory layout, on the CPU."""
+    return {name: t.detach().to("cpu", copy=True).contiguous() for name, t in model.net.state_dict().items()}
+
+
+def train_under(
+    mask: SparseMask,
+    start: State,
+    model: Classifier,
+    images: ImageSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    report: Report,
+    after_epoch: Callable[[int], Mapping[str, Any]] = lambda epoch: {},
+) -> Classifier:
+    """The model, in place, with the start weights under the mask, trained while the mask holds; in evaluation mode."""
+    model.net.load_state_dict(start)
+    mask = mask.to(device_of(model))
+    mask.enforce(model.net)
+    fit(
+        model,
+        images,
+        recipe,
+        seed=seed,
+        report=report,
+        after_step=lambda: mask.enforce(model.net),
+        after_epoch=after_epoch,
+    )
+    return model.eval()

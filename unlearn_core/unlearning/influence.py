@@ -1,0 +1,199 @@
+"""IU: one step to where retraining would lead to first order, by the influence function.
+
+With weights 1/N on every training image, leaving out D_f moves the minimum by `H^-1 v`,
+
+    v = (1/N) Σ_{D_f} ∇ℓ - n_f / (N n_r) Σ_{D_r} ∇ℓ,        θ_u = θ + α H^-1 v,
+
+where H is the empirical Fisher of m retained images plus damping, `F = λI + (1/m) Gᵀ G` for the m x d gradients G.
+
+- `woodbury` solves it: `x = (v - Gᵀ (mλI + G Gᵀ)^-1 G v) / λ`. Only the m x m matrix is ever stored: one pass makes
+  it block by block (gradients that don't fit in `memory` are computed again for each block), another forms `Gᵀ a` as
+  one weighted gradient.
+- `released` is the authors' recursion. It never refreshes its auxiliary vector with new gradients, so `H^-1 v - v`
+  stays parallel to the first image's gradient: in effect one scaled gradient step. It is here to repeat their tables.
+
+Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, section 3 and
+appendix A; Koh and Liang, ICML 2017; Izzo et al., AISTATS 2021. Deviations: the m images are drawn at random (the
+code takes the first 1,002), pixels are not augmented, and on a sparse model all gradients are restricted to the
+weights that are kept.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from unlearn_core.data import ImageSet
+from unlearn_core.models import Classifier
+from unlearn_core.params import setting
+from unlearn_core.progress import Progress
+from unlearn_core.unlearning.gradients import flat, kept, per_image_gradients, set_flat, weighted_gradient
+from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.steps import UNTOUCHED_BN, drawn, require_finite
+
+Rows = Callable[[Int64[Tensor, " c"]], Float[Tensor, "c d"]]
+"""The gradients of the sampled images at these positions."""
+
+# The released code's constant; its Fisher is a sum over samples divided by this, however many there are.
+RELEASED_N = 1000
+LARGE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class InfluenceParams:
+    """Published: α = 1 (a scale to search over), 1,002 samples, damping 1."""
+
+    solver: str = setting(
+        "woodbury", "How H^-1 v is computed: exactly, or as released", choices=("woodbury", "released")
+    )
+    alpha: float = setting(
+        1.0, "Length of the step; the authors ran 1, later papers search 1 to 20", low=0.0, high=1e6
+    )
+    damping: float = setting(1.0, "Added to the Fisher's diagonal; published: 1", low=1e-9, high=1e9)
+    samples: int = setting(1002, "Retained images that make the Fisher; published: 1002", low=1, high=100_000)
+    memory: float = setting(
+        2.0, "GiB for gradients; with less, they are computed more often", low=0.001, high=1000
+    )
+    batch_size: int = setting(128, "Images in a step of the mean gradients", low=1, high=4096)
+
+
+def run(model: Classifier, params: InfluenceParams, task: Task) -> Outcome:
+    """Adds the step to the weights, in place."""
+    keep = kept(model, task)
+    v = direction(model, params, task) * keep
+    sample = drawn(task.split.retain, params.samples, task.seed)
+
+    def rows(chosen: Tensor) -> Tensor:
+        return per_image_gradients(model, sample.select(chosen)) * keep
+
+    chunk = chunk_size(len(sample), len(v), params.memory)
+    step = SOLVERS[params.solver](model, v, sample, rows, chunk, params, task) * keep
+    set_flat(model, flat(model) + params.alpha * step)
+    task.enforce(model)
+    require_finite(model, "lower alpha or raise the damping.")
+    return Outcome(model, facts={**UNTOUCHED_BN, **_facts(params, task, len(sample), chunk, v, step)})
+
+
+def direction(model: Classifier, params: InfluenceParams, task: Task) -> Float[Tensor, " d"]:
+    """v: what the forget set pulls the weights by, beyond the retain set."""
+    forget, retain = task.split.forget, task.split.retain
+    whole = len(forget) + len(retain)
+
+    def gradient(images: ImageSet, weight: float, stage: str) -> Tensor:
+        weights = torch.full((len(images),), weight)
+        return weighted_gradient(
+            model, images, weights, batch_size=params.batch_size, report=task.report, stage=stage
+        )
+
+    pull = gradient(forget, 1 / whole, "gradient of the forget set")
+    return pull - gradient(retain, len(forget) / (whole * len(retain)), "gradient of the retain set")
+
+
+def woodbury(
+    model: Classifier,
+    v: Float[Tensor, " d"],
+    sample: ImageSet,
+    rows: Rows,
+    chunk: int,
+    params: InfluenceParams,
+    task: Task,
+) -> Float[Tensor, " d"]:
+    """(λI + GᵀG/m)^-1 v by Woodbury's identity; the m x m system is solved in float64."""
+    m = len(sample)
+    gram, projected = gram_of(rows, v, m, chunk, task)
+    system = gram + m * params.damping * torch.eye(m, dtype=torch.float64)
+    a = torch.linalg.solve(system, projected).float()
+    back = weighted_gradient(
+        model,
+        sample,
+        a,
+        batch_size=params.batch_size,
+        report=task.report,
+        stage="correcting by the curvature",
+    )
+    return (v - back) / params.damping
+
+
+def gram_of(
+    rows: Rows, v: Float[Tensor, " d"], m: int, chunk: int, task: Task
+) -> tuple[Float[Tensor, "m m"], Float[Tensor, " m"]]:
+    """G Gᵀ and G v in float64 on the CPU, with at most two chunks of gradients in memory at a time."""
+    parts = torch.arange(m).split(chunk)
+    gram, projected = torch.zeros(m, m, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)
+    total, done = len(parts) * (len(parts) + 1) // 2, 0
+    for i, left in enumerate(parts):
+        at_left = rows(left)
+        projected[left] = (at_left @ v).double().cpu()
+        for right in parts[i:]:
+            at_right = at_left if right is left else rows(right)
+            block = (at_left @ at_right.T).double().cpu()
+            gram[left[:, None], right] = block
+            gram[right[:, None], left] = block.T
+            done += 1
+            task.report(Progress("curvature", done, total))
+    return gram, projected
+
+
+def released(
+    model: Classifier,
+    v: Float[Tensor, " d"],
+    sample: ImageSet,
+    rows: Rows,
+    chunk: int,
+    params: InfluenceParams,
+    task: Task,
+) -> Float[Tensor, " d"]:
+    """The authors' recursion over single gradients, as released."""
+    n = RELEASED_N * params.damping
+    k, o = v.clone(), torch.zeros(0)
+    parts = torch.arange(len(sample)).split(chunk)
+    for step, chosen in enumerate(parts):
+        for g in rows(chosen):
+            if not len(o):
+                o = g.clone()
+                continue
+            along = torch.dot(o, g)
+            k -= torch.dot(k, g) / (n + along) * o
+            o -= along / (n + along) * o
+        task.report(Progress("curvature", step + 1, len(parts)))
+    return k
+
+
+def chunk_size(samples: int, parameters: int, memory: float) -> int:
+    """How many images' gradients are held at once: all where they fit, otherwise half of what fits, for two chunks."""
+    fitting = int(memory * 2**30 / (4 * parameters))
+    return samples if samples <= fitting else max(1, fitting // 2)
+
+
+def _facts(
+    params: InfluenceParams, task: Task, samples: int, chunk: int, v: Tensor, step: Tensor
+) -> Mapping[str, Any]:
+    share = len(task.split.forget) / (len(task.split.forget) + len(task.split.retain))
+    told = {
+        "solver": params.solver,
+        "samples": samples,
+        "samples_at_a_time": chunk,
+        "gradient_norm": float(v.norm()),
+        "step_norm": float(params.alpha * step.norm()),
+    }
+    if share > LARGE_SHARE:
+        told["note"] = (
+            f"{share:.0%} of the training images are forgotten; the expansion behind this method is meant for a few percent."
+        )
+    return told
+
+
+SOLVERS = {"woodbury": woodbury, "released": released}
+
+METHOD = Method(
+    name="influence",
+    label="Influence unlearning (IU)",
+    about="Takes one computed step to where retraining would lead, to first order.",
+    paper="Jia et al., Model Sparsity Can Simplify Machine Unlearning, NeurIPS 2023",
+    link="https://arxiv.org/abs/2304.04934",
+    params=InfluenceParams,
+    run=run,
+)

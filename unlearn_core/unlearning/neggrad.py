@@ -1,0 +1,72 @@
+"""NegGrad+: down the retain set's loss and up the forget set's in the same step.
+
+    min_θ β ℓ(D_r) - (1 - β) ℓ(D_f),   one batch of each a step, the forget set beginning again as often as needed.
+
+Paper: Kurmanji et al., "Towards Unbounded Machine Unlearning", NeurIPS 2023, arXiv 2302.09880, section 4 (a baseline
+there); Zhao et al., NeurIPS 2024, arXiv 2406.01257. Defaults are those of the former's small-scale code: β 0.95, 10
+epochs at 0.01 of plain SGD without weight decay; on large scale it has β 0.9999.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from unlearn_core.data import ImageSet
+from unlearn_core.inference import device_of
+from unlearn_core.models import Classifier
+from unlearn_core.params import setting
+from unlearn_core.training import SCHEDULES, Loss, Pass, Recipe, batches, cross_entropy
+from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.steps import bn_facts, descend
+
+
+@dataclass(frozen=True)
+class NegGradParams(Recipe):
+    """Published on small scale: 10 epochs at 0.01, β 0.95, neither momentum nor weight decay."""
+
+    epochs: int = setting(10, "Passes over the retain set; published: 10, RUM 5", low=0, high=1000)
+    momentum: float = setting(0.0, "Momentum (Nesterov) of SGD; published: none", low=0.0, high=0.999)
+    weight_decay: float = setting(0.0, "L2 penalty on all weights; published: none", low=0.0, high=1.0)
+    schedule: str = setting("constant", "Course of the learning rate", choices=SCHEDULES)
+    beta: float = setting(
+        0.95, "Weight of the retain set; published: 0.95, on large scale 0.9999", low=0.0, high=1.0
+    )
+
+
+def run(model: Classifier, params: NegGradParams, task: Task) -> Outcome:
+    """Trains in place."""
+    loss = difference(endless(model, params, task), params.beta)
+    descend(model, [[Pass(task.split.retain, loss)]] * params.epochs, params, task)
+    return Outcome(model, facts=bn_facts(params))
+
+
+def difference(forget: Iterator[tuple[Tensor, Tensor]], beta: float) -> Loss:
+    """β ℓ(retain batch) - (1 - β) ℓ(the forget set's next batch)."""
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        against = cross_entropy(model, *next(forget))
+        return beta * cross_entropy(model, images, labels) - (1 - beta) * against
+
+    return loss
+
+
+def endless(model: Classifier, params: NegGradParams, task: Task) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented batches of the forget set without end, in a new order each time round."""
+    forget = task.split.forget
+    here = ImageSet(forget.images.to(device_of(model)), forget.labels, forget.indices)
+    generator = torch.Generator().manual_seed(task.seed + 1)  # the retain set's order has the seed itself
+    while True:
+        yield from batches(here, params.batch_size, params.augment, generator)
+
+
+METHOD = Method(
+    name="neggrad",
+    label="NegGrad+",
+    about="Lowers the loss on the retain set and raises it on the forget set in one step.",
+    paper="Kurmanji et al., Towards Unbounded Machine Unlearning, NeurIPS 2023",
+    link="https://arxiv.org/abs/2302.09880",
+    params=NegGradParams,
+    run=run,
+)

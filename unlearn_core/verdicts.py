@@ -1,0 +1,228 @@
+"""What a result means, in sentences that its numbers bear out; also when they speak against the method."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unlearn_core.comparison import group, per_class
+from unlearn_core.evaluation import Tally, wilson, within_noise
+
+Plain = Mapping[str, Any]
+
+# A class counts as forgotten where no more than this share of its test images is still recognised.
+FORGOTTEN = 0.05
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence on a result.
+
+    Attributes:
+        tone: `good`, `bad` or `note`.
+        text: Plain text; names in it are as people gave them.
+    """
+
+    tone: str
+    text: str
+
+
+def finding(
+    before: Plain,
+    after: Plain,
+    plan: Plain | None = None,
+    channels: int = 0,
+    what: str = "",
+    *,
+    ahead: bool = False,
+) -> str:
+    """The sentence that opens the page: what was done, what it did to the forgotten class, and what it cost.
+
+    Args:
+        before: Plain evaluation of the model compared with.
+        after: Plain evaluation of the model in question.
+        plan: The plain pruning plan, if there is one.
+        channels: Channels of the whole model before, 0 when unknown.
+        what: What was done, where nothing was pruned ("Fine-tuning").
+        ahead: Whether it is only being considered; the sentence then stands in the present tense.
+    """
+    if plan and plan["groups"]:
+        pruned = sum(len(g["channels"]) * len(g["layers"]) for g in plan["groups"])
+        what = f"Pruning {pruned} of {channels} channels" if channels else f"Pruning {pruned} channels"
+    return f"{what or 'This run'} {_effect(before, after, ahead)}; {_cost(before, after, ahead)}."
+
+
+def verdicts(result: Plain) -> list[Verdict]:
+    """What an unlearning result amounts to beside its controls."""
+    if not result["after"]["forget_classes"]:
+        return [Verdict("note", "A random share was forgotten, so there is no forgotten class to look at.")]
+    checks = (_gone(result), _back(result), _beside_random(result), _beside_fine_tuning(result))
+    return [v for v in (*checks, _beside_mask(result), _beside_retraining(result)) if v]
+
+
+def come_back(result: Plain) -> tuple[float, float, str] | None:
+    """Forget accuracy at its lowest, at the end, and the lowest rung; None unless the rise is outside noise."""
+    rungs = [r for r in result["ladder"] if r["rung"] != "original" and r["forget_test_accuracy"] is not None]
+    if not rungs:
+        return None
+    total = group(result["before"], forgotten=True).total
+    lowest, last = min(rungs, key=lambda r: float(r["forget_test_accuracy"])), rungs[-1]
+    low, end = (Tally(round(r["forget_test_accuracy"] * total), total) for r in (lowest, last))
+    if end.share <= low.share or within_noise(low, end):
+        return None
+    return low.share, end.share, str(lowest["rung"])
+
+
+def _effect(before: Plain, after: Plain, ahead: bool) -> str:
+    takes = "takes" if ahead else "took"
+    names = [before["classes"][k] for k in after["forget_classes"]]
+    if not names:
+        return f"{takes} the test accuracy from {_number(before['test_accuracy'])} to {_number(after['test_accuracy'])} %"
+    forgotten = {*before["forget_classes"], *after["forget_classes"]}
+    one, two = ({**e, "forget_classes": sorted(forgotten)} for e in (before, after))
+    shares = [group(e, forgotten=True).share for e in (one, two)]
+    return f"{takes} {_listed(names)} from {_number(shares[0])} to {_number(shares[1])} %"
+
+
+def _cost(before: Plain, after: Plain, ahead: bool) -> str:
+    rows = [r for r in per_class(before, after) if not r["forgotten"] and r["images"]]
+    moved = sorted((r for r in rows if not r["noise"]), key=lambda r: r["difference"])
+    others = "others" if moved else "all other classes"
+    if len(moved) > _NAMED:
+        worst = moved[0]
+        return (
+            f"{len(moved)} of {len(rows)} other classes {'move' if ahead else 'moved'} by more than noise, "
+            f"most {_quoted(worst['class'])} by {_signed(worst['difference'])} points"
+        )
+    told = ", ".join(f"{_quoted(r['class'])} {_signed(r['difference'])} points" for r in moved)
+    cost = (
+        f"{'costs' if ahead else 'cost'} {told} (outside noise), "
+        if moved and moved[-1]["difference"] < 0
+        else ""
+    )
+    cost = cost or (f"{'changes' if ahead else 'changed'} {told} (outside noise), " if moved else "")
+    rest = f"{others} within noise" if len(rows) > len(moved) else "no other class is left"
+    return f"{cost}{rest}"
+
+
+def _gone(result: Plain) -> Verdict:
+    left = group(result["after"], forgotten=True)
+    low, high = wilson(left)
+    interval = f"95 % interval {_number(low)} to {_number(high)} %, {left.total} test images"
+    if left.share <= FORGOTTEN:
+        return Verdict(
+            "good", f"Of the forgotten class {_number(left.share)} % is still recognised ({interval})."
+        )
+    return Verdict(
+        "bad", f"The class is not forgotten: {_number(left.share)} % is still recognised ({interval})."
+    )
+
+
+def _back(result: Plain) -> Verdict | None:
+    back = come_back(result)
+    if back is None:
+        return None
+    low, end, rung = back
+    return Verdict(
+        "bad",
+        f"The forgotten class came back: from {_number(low)} % at “{rung}” to {_number(end)} % at the end, "
+        "though none of its images was seen in between.",
+    )
+
+
+def _beside_random(result: Plain) -> Verdict | None:
+    tallies = _beside(result, "random_prune")
+    if tallies is None:
+        return None
+    ours, theirs = tallies
+    if theirs.share <= ours.share or within_noise(ours, theirs):
+        return Verdict(
+            "bad",
+            f"Random channels at the same ratio forget as well ({_number(theirs.share)} % left against "
+            f"{_number(ours.share)} %): the scores are not what made the difference.",
+        )
+    return Verdict(
+        "good",
+        f"Random channels at the same ratio leave {_number(theirs.share)} %: which channels go does matter.",
+    )
+
+
+def _beside_fine_tuning(result: Plain) -> Verdict | None:
+    tallies = _beside(result, "fine_tune")
+    if tallies is None or result["method"] == "fine_tune":
+        return None
+    ours, theirs = tallies
+    if theirs.share <= ours.share or within_noise(ours, theirs):
+        return Verdict(
+            "bad",
+            f"Fine-tuning alone forgets as well ({_number(theirs.share)} % left): the pruning was not needed for that.",
+        )
+    return Verdict(
+        "good", f"Fine-tuning alone leaves {_number(theirs.share)} %: the pruning is what made it forget."
+    )
+
+
+def _beside_mask(result: Plain) -> Verdict | None:
+    tallies = _beside(result, "mask_logit")
+    if tallies is None or tallies[0].share > FORGOTTEN:
+        return None
+    return Verdict(
+        "note",
+        f"Masking the logit reaches {_number(tallies[1].share)} % too and forgets nothing inside: accuracy alone can't tell "
+        "hidden from forgotten.",
+    )
+
+
+def _beside_retraining(result: Plain) -> Verdict | None:
+    control = result["controls"].get("retrain")
+    if control is None:
+        if result["method"] == "retrain":
+            return None
+        return Verdict(
+            "note",
+            "There is no retrained reference for this result; tick “Retrain” to have one trained beside it.",
+        )
+    ours, theirs = (group(e, forgotten=False) for e in (result["after"], control["evaluation"]))
+    same = within_noise(ours, theirs)
+    worse = (
+        ""
+        if same
+        else f", {abs(100 * (ours.share - theirs.share)):.1f} points {'below' if ours.share < theirs.share else 'above'}"
+    )
+    seconds = control.get("seconds") or 0
+    times = (
+        f" It took {result['seconds']:.1f} s against {seconds:.1f} s ({seconds / result['seconds']:.1f} times as fast)."
+        if seconds and result["seconds"]
+        else ""
+    )
+    likeness = "as good as retraining (within noise)" if same else f"not like retraining{worse}"
+    text = f"On the other classes it is {likeness}.{times}"
+    return Verdict("good" if same or ours.share > theirs.share else "bad", text)
+
+
+def _beside(result: Plain, control: str) -> tuple[Tally, Tally] | None:
+    """The forgotten classes' tally of the result and of a control; None without that control."""
+    if control not in result["controls"]:
+        return None
+    return group(result["after"], forgotten=True), group(
+        result["controls"][control]["evaluation"], forgotten=True
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [_quoted(n) for n in names[:_NAMED]]
+    if len(names) > _NAMED:
+        shown.append(f"{len(names) - _NAMED} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _quoted(name: str) -> str:
+    return f"“{name}”"
+
+
+def _number(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.1f}".replace("-", "−")

@@ -1,0 +1,88 @@
+"""Both ends of every kind of run: opening its inputs, and saying what they were and under what conditions it ran."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import torch
+
+from unlearn_core import evaluation
+from unlearn_core.checkpoints import LoadedModel, open_model
+from unlearn_core.data import Dataset, ForgetSplit, align_classes, open_dataset, parse_dataset
+from unlearn_core.inference import choose_device, choose_dtype
+from unlearn_core.progress import Report
+
+
+def open_both(
+    data: str, model: str, arch: str, normalize: str, device: str, report: Report
+) -> tuple[Dataset, LoadedModel]:
+    """The data set with its labels in the model's order of classes, and the model on the device."""
+    dataset = open_dataset(parse_dataset(data), report)
+    loaded = open_model(model, dataset, arch=arch, normalize=normalize, device=choose_device(device))
+    return align_classes(dataset, loaded.card.classes), loaded
+
+
+def everything(dataset: Dataset) -> ForgetSplit:
+    """The data set as a split of which nothing is to be forgotten."""
+    none = torch.arange(0)
+    return ForgetSplit(
+        dataset.train,
+        dataset.train.select(none),
+        dataset.test,
+        dataset.test.select(none),
+        dataset.classes,
+        (),
+        "",
+    )
+
+
+def rung(tested: evaluation.Evaluation) -> dict[str, Any]:
+    """What the ladder shows of an evaluation."""
+    return rung_of(evaluation.to_plain(tested))
+
+
+def rung_of(evaluated: Mapping[str, Any]) -> dict[str, Any]:
+    """What the ladder shows of an evaluation."""
+    return {
+        k: evaluated[k]
+        for k in ("forget_test_accuracy", "retain_test_accuracy", "test_accuracy", "per_class")
+    }
+
+
+def inputs_of(dataset: Dataset, loaded: LoadedModel) -> dict[str, Any]:
+    """Which model and data a result is of, by name and by hash."""
+    normalization = asdict(loaded.card.normalization)
+    return {
+        "data": str(dataset.spec),
+        "data_digest": dataset.digest,
+        "model": loaded.card.name,
+        "model_digest": loaded.digest,
+        "arch": loaded.card.spec.arch,
+        "normalization": normalization,
+        "normalization_tried": loaded.card.facts.get("normalization_tried", {}),
+    }
+
+
+def conditions(device: torch.device, precision: str) -> dict[str, Any]:
+    """On what a run computed."""
+    return {
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        "precision": str(choose_dtype(device, precision)).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+    }
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a list with commas between; "none" stands for none."""
+    return [name.strip() for name in text.split(",") if name.strip() and name.strip() != "none"]
+
+
+def npz_bytes(write: Callable[[BytesIO], object]) -> bytes:
+    """What `write` writes into a file, as bytes."""
+    file = BytesIO()
+    write(file)
+    return file.getvalue()

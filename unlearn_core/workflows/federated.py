@@ -1,0 +1,196 @@
+"""Training, unlearning or retraining with images that never leave their clients."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unlearn_core import evaluation
+from unlearn_core.artifacts import write_bytes
+from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_model, open_model
+from unlearn_core.data import Dataset, ForgetSplit, align_classes, class_index, open_dataset, parse_dataset
+from unlearn_core.errors import UnlearnError
+from unlearn_core.evaluation import Tally
+from unlearn_core.federated import (
+    OUTCOME,
+    PARAMS,
+    FederatedRequest,
+    Job,
+    Privacy,
+    draw,
+    holdings,
+    parse_partition,
+    require_flower,
+    run_engine,
+    split_of,
+    write_job,
+)
+from unlearn_core.inference import choose_device
+from unlearn_core.measurement import measure
+from unlearn_core.models import ModelCard, ModelSpec, own_normalization, parse_normalization
+from unlearn_core.params import build, plain
+from unlearn_core.progress import Report
+from unlearn_core.scoring import LEAST_IMAGES
+from unlearn_core.workflows.ends import conditions, inputs_of, names_in, rung_of
+
+USUAL_K = 50
+"""Fewest images of a class that a client reports: membership was inferred with AUC 0.62 at 50, and 0.96 at two."""
+
+
+def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Runs the federation; writes `model.safetensors`, and for unlearning the plan and the statistics."""
+    asked = build(FederatedRequest, request["settings"])
+    params = build(PARAMS[asked.action], request.get("params", {}))
+    require_flower()
+    dataset, loaded = _start(asked, report)
+    forget = _forgotten(asked, dataset)
+    split = split_of(dataset, forget)
+    parts = draw(
+        dataset.train.labels.numpy(), asked.clients, parse_partition(asked.partition), seed=asked.seed
+    )
+    held = holdings(dataset.train.labels.numpy(), parts, len(dataset.classes))
+    privacy, notes = _privacy(asked, held)
+    before = _tested(loaded, split, folder, "before")
+    write_job(folder, Job(asked, params, plain(privacy), forget), loaded.model, loaded.card)
+    run_engine(asked.engine, folder, asked.clients, asked.seed, report)
+    told = json.loads((folder / OUTCOME).read_text())
+    final = open_model(folder / "model.safetensors", device=choose_device(asked.device))
+    after = _tested(final, split, folder, "after", told["tallies"])
+    start = [{"rung": "original", "seconds": 0.0, "bytes": 0, **rung_of(before)}]
+    return {
+        "kind": "federated",
+        "action": asked.action,
+        "params": plain(params),
+        "forget": {"classes": [dataset.classes[k] for k in forget], "fraction": 0.0, "digest": split.digest},
+        "images": {name: len(getattr(split, name)) for name in ("retain", "forget", "test", "test_forget")},
+        "seconds": told["seconds"],
+        "before": before,
+        "pruned": next((rung for rung in told["ladder"] if rung["rung"] == "pruned"), None),
+        "after": after,
+        "ladder": [*(start if asked.action == "unlearn" else []), *told["ladder"]],
+        "controls": {},
+        "plan": told["plan"],
+        "facts": {"channels_pruned": final.plan.total if final.plan else 0},
+        "size": {"before": _size(loaded, split), "after": _size(final, split)},
+        "federation": {
+            "clients": asked.clients,
+            "partition": str(parse_partition(asked.partition)),
+            "engine": asked.engine,
+            "holdings": held.tolist(),
+            "image_bytes": [int(row.sum()) * dataset.train.images[0].numel() for row in held],
+            "privacy": asdict(privacy),
+            **{name: told[name] for name in ("members", "events", "exchanges")},
+            **_traffic(told["exchanges"]),
+        },
+        "notes": [*loaded.notes, *dataset.notes, *notes, *(told["plan"] or {}).get("notes", [])],
+        "inputs": inputs_of(dataset, loaded),
+        **conditions(choose_device(asked.device), params.precision),
+    }
+
+
+def _start(asked: FederatedRequest, report: Report) -> tuple[Dataset, LoadedModel]:
+    """The data set in the model's order of classes, and the model that the first round begins with."""
+    dataset = open_dataset(parse_dataset(asked.data), report)
+    if not asked.model:
+        if asked.action == "unlearn":
+            raise UnlearnError("There is no model to unlearn from; give --model, or train one first.")
+        return dataset, _fresh(_new_card(asked, dataset), asked.seed)
+    loaded = open_model(asked.model, dataset, normalize=asked.normalize, device=choose_device(asked.device))
+    dataset = align_classes(dataset, loaded.card.classes)
+    if asked.action == "retrain":
+        return dataset, _fresh(replace(loaded.card, facts={}), asked.seed)
+    if loaded.plan:
+        raise UnlearnError(
+            f"{loaded.card.name} is pruned already, and clients get the plan for an unpruned model; "
+            "choose the model that it was made from, and forget all classes at once."
+        )
+    return dataset, loaded
+
+
+def _fresh(card: ModelCard, seed: int) -> LoadedModel:
+    model = fresh_model(card, seed).eval()
+    return LoadedModel(model, card, None, digest_of(model.net.state_dict()))
+
+
+def _new_card(asked: FederatedRequest, dataset: Dataset) -> ModelCard:
+    spec = ModelSpec(asked.arch, len(dataset.classes), width=asked.width)
+    normalization = parse_normalization(asked.normalize) or own_normalization(dataset.train.images)
+    size = int(dataset.train.images.shape[-1])
+    return ModelCard("federated", spec, dataset.classes, normalization, size, dataset.spec.name, {})
+
+
+def _forgotten(asked: FederatedRequest, dataset: Dataset) -> tuple[int, ...]:
+    """Indices of the classes to forget, ascending."""
+    forget = tuple(sorted({class_index(dataset.classes, name) for name in names_in(asked.forget)}))
+    if not forget and asked.action != "train":
+        raise UnlearnError(
+            f"No class to {'forget' if asked.action == 'unlearn' else 'leave out'} was given; "
+            f"the classes are: {', '.join(dataset.classes)}."
+        )
+    return forget
+
+
+def _privacy(asked: FederatedRequest, held: NDArray[np.int64]) -> tuple[Privacy, list[str]]:
+    """What clients do before they report, and what the person should know of it."""
+    privacy = Privacy(asked.k or USUAL_K, asked.epsilon, asked.delta, asked.clip)
+    if asked.action != "unlearn":
+        return privacy, []
+    notes = []
+    enough = (np.where(held >= privacy.k, held, 0).sum(axis=0) >= LEAST_IMAGES).all()
+    if not asked.k and not enough:
+        privacy = replace(privacy, k=1)
+        smallest = int(held[held > 0].min())
+        notes.append(
+            f"Clients hold too few images for the usual floor of {USUAL_K} a class, so each class is reported, "
+            f"down to {smallest} image{'' if smallest == 1 else 's'}: such means give single images away."
+        )
+    hidden = int(held[held < privacy.k].sum())
+    if hidden:
+        notes.append(
+            f"Classes with fewer than {privacy.k} images at a client stay unreported: {hidden:,} of {held.sum():,} "
+            "images play no part in the scores."
+        )
+    if asked.epsilon:
+        notes.append(
+            f"Each report of statistics is ({asked.epsilon:g}, {asked.delta:g})-differentially private for one image."
+        )
+    return privacy, notes
+
+
+def _tested(
+    loaded: LoadedModel, split: ForgetSplit, folder: Path, when: str, tallies: list[list[int]] | None = None
+) -> dict[str, Any]:
+    """The model on the server's test images; keeps the predictions image by image."""
+    tested = evaluation.test_predictions(loaded.model, split)
+    file = BytesIO()
+    np.savez_compressed(
+        file,
+        indices=tested.indices,
+        labels=tested.labels,
+        predicted=tested.predicted,
+        confidence=tested.confidence,
+    )
+    write_bytes(folder / f"predictions_{when}.npz", file.getvalue())
+    forget, retain = [Tally(*row) for row in tallies] if tallies else (None, None)
+    return evaluation.to_plain(evaluation.tabulate(split, tested, forget, retain))
+
+
+def _size(loaded: LoadedModel, split: ForgetSplit) -> dict[str, Any]:
+    weights = sum(t.numel() * t.element_size() for t in loaded.model.net.state_dict().values())
+    return {**asdict(measure(loaded.model, split.test.images[:64])), "bytes": weights}
+
+
+def _traffic(exchanges: list[dict[str, Any]]) -> dict[str, int]:
+    """Bytes of content over the whole run, and of the client that had most."""
+    by_client: dict[str, int] = {}
+    for way in ("bytes_down", "bytes_up"):
+        for exchange in exchanges:
+            for client, count in exchange[way].items():
+                by_client[client] = by_client.get(client, 0) + count
+    down, up = (sum(sum(e[way].values()) for e in exchanges) for way in ("bytes_down", "bytes_up"))
+    return {"bytes_down": down, "bytes_up": up, "most_bytes_of_a_client": max(by_client.values(), default=0)}

@@ -1,0 +1,170 @@
+"""The parts of an unlearning run: the untouched model, the method and each control, evaluated alike."""
+
+import copy
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unlearn_core import evaluation
+from unlearn_core.activations import collect, first_per_class, save_stats
+from unlearn_core.artifacts import write_bytes, write_json
+from unlearn_core.checkpoints import LoadedModel, fresh_like, fresh_model, model_bytes
+from unlearn_core.data import ForgetSplit
+from unlearn_core.inference import device_of
+from unlearn_core.measurement import measure
+from unlearn_core.models import Classifier
+from unlearn_core.params import plain
+from unlearn_core.progress import Progress, Report
+from unlearn_core.pruning import plan_to_plain
+from unlearn_core.sparsify import SparseMask, mask_in, mask_of_zeros
+from unlearn_core.unlearning import Method, Outcome, Task
+from unlearn_core.workflows.answers import answers_of, closeness, evaluated, keep_answers
+from unlearn_core.workflows.ends import npz_bytes, rung
+
+
+class Parts:
+    """The parts of an unlearning run: each is computed once, kept as a file, and read back when a run is resumed."""
+
+    def __init__(
+        self, folder: Path, loaded: LoadedModel, split: ForgetSplit, seed: int, report: Report
+    ) -> None:
+        self.folder, self.loaded, self.split, self.seed, self.report = folder, loaded, split, seed, report
+
+    @property
+    def _retrained(self) -> Path:
+        """The answers of the retrained model, once it is there: what all other parts are compared with."""
+        return self.folder / "parts" / "retrain.npz"
+
+    def before(self) -> dict[str, Any]:
+        """The untouched model's evaluation, size and activations."""
+        return self._kept("before", lambda: self._measured("before", self.loaded.model, {}))
+
+    def run(self, method: Method, params: Any, *, keep_model: bool = False) -> dict[str, Any]:
+        """A method's evaluation, ladder and time, from the untouched model."""
+        return self._kept(method.name, lambda: self._unlearned(method, params, keep_model))
+
+    def _kept(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        path = self.folder / "parts" / f"{name}.json"
+        if not path.is_file():
+            write_json(path, compute())
+        kept: dict[str, Any] = json.loads(path.read_text())
+        return kept
+
+    def _unlearned(self, method: Method, params: Any, keep_model: bool) -> dict[str, Any]:
+        ladder: list[dict[str, Any]] = []
+
+        def observe(name: str, model: Classifier) -> dict[str, Any]:
+            tested = evaluation.tabulate(self.split, evaluation.test_predictions(model, self.split))
+            ladder.append({"rung": name, "seconds": round(clock.stop(), 3), **rung(tested)})
+            clock.go()
+            return ladder[-1]
+
+        def report(progress: Progress) -> None:
+            self.report(replace(progress, metrics={**progress.metrics, "part": method.name}))
+
+        clock = _Clock()
+        model = copy.deepcopy(self.loaded.model)
+        task = Task(self.split, self.seed, report, observe, self._fresh, self._mask())
+        outcome = method.run(model, params, task)
+        seconds = clock.stop()
+        sparsity = mask_of_zeros(outcome.model.net).sparsity() if task.mask else None
+        return self._measured(
+            method.name,
+            outcome.model,
+            {
+                "seconds": round(seconds, 3),
+                "ladder": ladder,
+                "plan": plan_to_plain(outcome.plan) if outcome.plan else None,
+                "facts": dict(outcome.facts),
+                "params": plain(params),
+                "sparsity": sparsity,
+            },
+            outcome if keep_model else None,
+        )
+
+    def _fresh(self, seed: int) -> Classifier:
+        """A new network for retraining; of a sparse model it has the very structure that the mask is of."""
+        return fresh_like(self.loaded, seed) if self._mask() else fresh_model(self.loaded.card, seed)
+
+    def _mask(self) -> SparseMask | None:
+        mask = mask_in(self.loaded.model.net, self.loaded.card.facts)
+        return mask.to(device_of(self.loaded.model)) if mask else None
+
+    def _measured(
+        self, name: str, model: Classifier, values: dict[str, Any], kept: Outcome | None = None
+    ) -> dict[str, Any]:
+        split = self.split
+        answers = answers_of(model, split, self.report)
+        size = asdict(measure(model, split.test.images[:64]))
+        if kept or name == "before":
+            tested = evaluation.joined([answers.test, answers.test_forget])
+            self._keep_inside("after" if kept else "before", model, tested)
+        if kept:
+            size["bytes"] = self._keep_model(kept)
+        elif name == "before":
+            size["bytes"] = len(model_bytes(model, self.loaded.card, self.loaded.plan))
+        if name == "retrain":
+            keep_answers(self._retrained, answers)
+        near = closeness(answers, self._retrained) if self._retrained.is_file() else None
+        result = evaluated(answers, split, self.report)
+        return {**values, "evaluation": result, "size": size, "closeness": near}
+
+    def _keep_model(self, outcome: Outcome) -> int:
+        facts = {
+            **self.loaded.card.facts,
+            "unlearned_from": self.loaded.digest,
+            "forgot": [self.split.classes[k] for k in self.split.forget_classes],
+        }
+        if "sparsity" in facts:
+            facts["sparsity"] = {
+                **facts["sparsity"],
+                "measured": mask_of_zeros(outcome.model.net).sparsity(),
+            }
+        card = replace(self.loaded.card, facts=facts)
+        data = model_bytes(outcome.model, card, outcome.plan or self.loaded.plan)
+        write_bytes(self.folder / "model.safetensors", data)
+        if outcome.plan:
+            write_json(self.folder / "plan.json", plan_to_plain(outcome.plan))
+        return len(data)
+
+    def _keep_inside(self, when: str, model: Classifier, tested: evaluation.Predictions) -> None:
+        """Predictions image by image, and activations by class, of the model before or after."""
+        arrays: dict[str, Any] = {
+            name: getattr(tested, name) for name in ("indices", "labels", "predicted", "confidence")
+        }
+        write_bytes(
+            self.folder / f"predictions_{when}.npz",
+            npz_bytes(lambda file: np.savez_compressed(file, **arrays)),
+        )
+        sample = [
+            s.select(torch.from_numpy(first_per_class(s.labels.numpy(), 100)))
+            for s in (self.split.retain, self.split.forget)
+        ]
+        parts = [collect(model, images, self.split.classes, report=self.report) for images in sample]
+        write_bytes(
+            self.folder / f"stats_{when}.npz", npz_bytes(lambda file: save_stats(parts[0] + parts[1], file))
+        )
+
+
+class _Clock:
+    """Seconds of work, without the time spent on watching it."""
+
+    def __init__(self) -> None:
+        self.spent = 0.0
+        self.go()
+
+    def go(self) -> None:
+        """Goes on after a pause."""
+        self.since = time.perf_counter()
+
+    def stop(self) -> float:
+        """Seconds so far; pauses."""
+        self.spent += time.perf_counter() - self.since
+        self.since = time.perf_counter()
+        return self.spent

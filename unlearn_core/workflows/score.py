@@ -1,0 +1,65 @@
+"""Scoring the channels of a model."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unlearn_core.activations import collect, first_per_class, save_stats
+from unlearn_core.artifacts import write_bytes
+from unlearn_core.inference import choose_device
+from unlearn_core.params import build, setting
+from unlearn_core.progress import Report
+from unlearn_core.scoring import METRICS
+from unlearn_core.workflows.ends import conditions, inputs_of, npz_bytes, open_both
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Scoring the channels of a model."""
+
+    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
+    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
+    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
+    tap: str = setting("bn_relu", "Where activations are read: bn_relu or conv_relu")
+    per_class: int = setting(0, "Training images of each class; 0 takes all", low=0)
+    device: str = setting("auto", "auto, cuda, mps or cpu")
+
+
+def score(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Collects activation statistics on the training images; writes `stats.npz` and `scores.npz`."""
+    asked = build(ScoreRequest, request["settings"])
+    started = time.monotonic()
+    dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
+    chosen = torch.from_numpy(first_per_class(dataset.train.labels.numpy(), asked.per_class))
+    stats = collect(loaded.model, dataset.train.select(chosen), dataset.classes, tap=asked.tap, report=report)
+    write_bytes(folder / "stats.npz", npz_bytes(lambda file: save_stats(stats, file)))
+    arrays: dict[str, Any] = {
+        f"{layer}/{name}": METRICS[metric](stats.mean(layer))
+        for layer in stats.layers
+        for name, metric in _SCORE_ARRAYS
+    }
+    extra: dict[str, Any] = {
+        "counts": stats.counts,
+        "classes": np.array(stats.classes),
+        "layers": np.array(stats.layers),
+    }
+    write_bytes(folder / "scores.npz", npz_bytes(lambda file: np.savez_compressed(file, **arrays, **extra)))
+    return {
+        "kind": "score",
+        "layers": {layer: stats.sums[layer].shape[1] for layer in stats.layers},
+        "counts": stats.counts.tolist(),
+        "classes": list(stats.classes),
+        "notes": [*loaded.notes, *dataset.notes],
+        "seconds": round(time.monotonic() - started, 2),
+        "inputs": inputs_of(dataset, loaded),
+        **conditions(torch.device(choose_device(asked.device)), "float32"),
+    }
+
+
+_SCORE_ARRAYS = (("mean", "mean"), ("tf", "tf"), ("tfidf", "tf_idf"))

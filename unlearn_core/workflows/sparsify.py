@@ -1,0 +1,232 @@
+"""Making a model sparse: finding which weights stay, and training them again."""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from unlearn_core import evaluation
+from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_like, save_model
+from unlearn_core.data import Dataset, ForgetSpec, ForgetSplit, split_dataset
+from unlearn_core.errors import UnlearnError
+from unlearn_core.inference import choose_device, device_of
+from unlearn_core.models import Classifier
+from unlearn_core.params import build, plain, setting
+from unlearn_core.progress import Report, renamed
+from unlearn_core.sparsify import (
+    Found,
+    SparseMask,
+    SparseTask,
+    Sparsifier,
+    Stages,
+    find_sparsifier,
+    origin_of,
+    overlap,
+    train_under,
+)
+from unlearn_core.training import Recipe
+from unlearn_core.workflows.ends import conditions, everything, inputs_of, names_in, open_both, rung
+
+
+@dataclass(frozen=True)
+class SparsifyRequest:
+    """Making a model sparse."""
+
+    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
+    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    sparsifier: str = setting("omp", "How the weights that go are chosen")
+    strict: bool = setting(
+        False, "Choose them by the retain set alone: a mask made with the forget set remembers it"
+    )
+    forget: str = setting("", "With strict: classes to forget, by name or index, with commas between")
+    fraction: float = setting(
+        0.0, "With strict, instead of classes: random share of the training images", low=0.0, high=0.99
+    )
+    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
+    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
+    seed: int = setting(0, "Of every random draw", low=0)
+    device: str = setting("auto", "auto, cuda, mps or cpu")
+
+
+def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Finds a mask, trains under it on all training images and writes `model.safetensors`, whose card says how sparse it is.
+
+    Finished stages are kept in the folder until the end, so that a resumed run goes on from there.
+    """
+    asked = build(SparsifyRequest, request["settings"])
+    sparsifier = find_sparsifier(asked.sparsifier)
+    started = time.perf_counter()
+    dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
+    split = _split(asked, dataset)
+    params = sparsifier_params(sparsifier, request.get("params", {}), loaded)
+    task = _task(asked, params, dataset, loaded, report, folder)
+    before = evaluation.predictions(loaded.model, dataset.test, report)
+    found, strict, mask_seconds = _found(sparsifier, params, task, split)
+    mask = strict.mask if strict else found.mask
+    training = time.perf_counter()
+    curve: list[dict[str, Any]] = []
+
+    def after_epoch(epoch: int) -> dict[str, Any]:
+        tested = evaluation.tabulate(whole, evaluation.predictions(model, dataset.test))
+        curve.append({"rung": f"epoch {epoch}", **rung(tested)})
+        return curve[-1]
+
+    whole, model = everything(dataset), task.fresh(asked.seed)
+    train_under(
+        mask,
+        found.start,
+        model,
+        dataset.train,
+        params,
+        seed=asked.seed,
+        report=renamed(report, "training the sparse model"),
+        after_epoch=after_epoch,
+    )
+    after = evaluation.to_plain(
+        evaluation.tabulate(whole, evaluation.predictions(model, dataset.test, report))
+    )
+    ended = time.perf_counter()
+    result = {
+        "kind": "sparsify",
+        "sparsifier": sparsifier.name,
+        "params": plain(params),
+        "asked": params.sparsity,
+        "sparsity": mask.sparsity(),
+        "layers": mask.by_layer(),
+        "strict": bool(strict),
+        "forget": _forget(split),
+        "overlap": overlap(found.mask, mask) if strict else None,
+        "before": evaluation.to_plain(evaluation.tabulate(whole, before)),
+        "after": after,
+        "ladder": curve,
+        "mask_seconds": round(mask_seconds, 3),
+        "training_seconds": round(ended - training, 3),
+        "seconds": round(mask_seconds + ended - training, 3),
+        "facts": {**found.facts, **({"strict": dict(strict.facts)} if strict else {})},
+        "notes": [*loaded.notes, *dataset.notes, *_notes(mask, params, task, strict)],
+        "inputs": inputs_of(dataset, loaded),
+        **conditions(choose_device(asked.device), params.precision),
+    }
+    _keep(folder / "model.safetensors", model, loaded, dataset, request, result)
+    shutil.rmtree(folder / _STATE, ignore_errors=True)
+    return {**result, "elapsed": round(time.perf_counter() - started, 3)}
+
+
+_STATE = "state"
+
+
+def sparsifier_params(sparsifier: Sparsifier, values: Mapping[str, Any], loaded: LoadedModel) -> Any:
+    """A sparsifier's settings; training takes the model's own recipe where its card records one."""
+    return build(sparsifier.params, {**loaded.card.facts.get("recipe", {}), **values})
+
+
+def recorded(loaded: LoadedModel, dataset: Dataset) -> tuple[Recipe, int] | None:
+    """The recipe and seed by which this model was trained from scratch on this data; None where the card doesn't say so."""
+    facts = loaded.card.facts
+    changed = any(name in facts for name in ("unlearned_from", "sparsity")) or loaded.plan is not None
+    from_another = "--init" in str(facts.get("command", ""))
+    if changed or from_another or facts.get("data_digest") != dataset.digest:
+        return None
+    if "recipe" not in facts or "seed" not in facts:
+        return None
+    return build(Recipe, facts["recipe"]), int(facts["seed"])
+
+
+def _split(asked: SparsifyRequest, dataset: Dataset) -> ForgetSplit | None:
+    """The split that a strict mask respects."""
+    named = bool(names_in(asked.forget)) or asked.fraction > 0
+    if named != asked.strict:
+        raise UnlearnError(
+            "A strict mask needs to know what will be forgotten; give classes (forget) or a share (fraction)."
+            if asked.strict
+            else "What will be forgotten changes only a strict mask; choose strict, or leave forget and fraction out."
+        )
+    spec = ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.seed)
+    return split_dataset(dataset, spec) if asked.strict else None
+
+
+def _task(
+    asked: SparsifyRequest, params: Any, dataset: Dataset, loaded: LoadedModel, report: Report, folder: Path
+) -> SparseTask:
+    device = device_of(loaded.model)
+
+    def fresh(seed: int) -> Classifier:
+        return fresh_like(loaded, seed).to(device).eval()
+
+    height, width = dataset.train.images.shape[2:]
+    origin = origin_of(params, recorded(loaded, dataset), asked.seed)
+    stages = Stages(folder / _STATE / "all")
+    return SparseTask(loaded.model, dataset.train, origin, fresh, (height, width), asked.seed, report, stages)
+
+
+def _found(
+    sparsifier: Sparsifier, params: Any, task: SparseTask, split: ForgetSplit | None
+) -> tuple[Found, Found | None, float]:
+    """The mask by all images, the strict one, and the seconds that the one in use took, with those of earlier attempts."""
+    started = time.perf_counter()
+    found = sparsifier.find(params, task)
+    seconds = time.perf_counter() - started + task.stages.recalled
+    if split is None:
+        return found, None, seconds
+    started = time.perf_counter()
+    # The same seed and recipe as the dense model had: the masks differ by what they saw, not by where they began.
+    origin = replace(task.origin, given=False)
+    folder = task.stages.folder
+    stages = Stages(folder.parent / "retain" if folder else None)
+    strict = sparsifier.find(params, replace(task, images=split.retain, origin=origin, stages=stages))
+    return found, strict, seconds + time.perf_counter() - started + stages.recalled
+
+
+def _forget(split: ForgetSplit | None) -> dict[str, Any] | None:
+    if split is None:
+        return None
+    classes = [split.classes[k] for k in split.forget_classes]
+    return {"classes": classes, "images": len(split.forget), "digest": split.digest}
+
+
+def _notes(mask: SparseMask, params: Any, task: SparseTask, strict: Found | None) -> list[str]:
+    empty = [layer for layer, row in mask.by_layer().items() if not row["kept"]]
+    notes = [f"No weight is left in {', '.join(empty)}; choose a lower sparsity."] if empty else []
+    if strict and task.origin.given and task.origin.recipe is None:
+        notes.append(
+            "Nobody knows how the given model was trained, so the dense model for the strict mask began elsewhere: "
+            "part of the difference between the masks comes from that."
+        )
+    return notes
+
+
+def _keep(
+    path: Path,
+    model: Classifier,
+    loaded: LoadedModel,
+    dataset: Dataset,
+    request: Mapping[str, Any],
+    result: Mapping[str, Any],
+) -> None:
+    after, params = result["after"], result["params"]
+    facts = {
+        "command": request.get("command", ""),
+        "recipe": {f.name: params[f.name] for f in fields(Recipe)},
+        "seed": build(SparsifyRequest, request["settings"]).seed,
+        "accuracy": after["test_accuracy"],
+        "per_class": after["per_class"],
+        "test_images": len(dataset.test),
+        "train_images": len(dataset.train),
+        "data_digest": dataset.digest,
+        "weights_digest": digest_of(model.net.state_dict()),
+        "seconds": result["seconds"],
+        "sparsified_from": loaded.digest,
+        "sparsity": {
+            "method": result["sparsifier"],
+            "asked": result["asked"],
+            "measured": result["sparsity"],
+            "over": "convolution weights",
+            "strict": result["strict"],
+            "forget": result["forget"],
+        },
+        **{name: result[name] for name in ("device", "device_name", "precision", "threads", "cores")},
+    }
+    card = replace(loaded.card, facts=facts)
+    save_model(path, model, card, loaded.plan)

@@ -1,0 +1,87 @@
+"""Training a model, from random weights or from another model's."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unlearn_core import evaluation
+from unlearn_core.checkpoints import digest_of, fresh_model, open_model, save_model
+from unlearn_core.data import Dataset, open_dataset, parse_dataset
+from unlearn_core.inference import choose_device
+from unlearn_core.models import Classifier, ModelCard, ModelSpec, own_normalization, parse_normalization
+from unlearn_core.params import build, plain, setting
+from unlearn_core.progress import Report, renamed
+from unlearn_core.training import Recipe, fit
+from unlearn_core.workflows.ends import conditions, everything, rung
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """Training from scratch."""
+
+    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    arch: str = setting("cifar_resnet20_b", "Architecture")
+    width: float = setting(1.0, "Width multiplier of the CIFAR nets", low=0.0625, high=8)
+    name: str = setting("model", "Name on the model's card")
+    normalize: str = setting("auto", "auto measures the data set's own; or a name, or MEAN/STD")
+    init: str = setting(
+        "", "Model to start from instead of random weights; gives architecture and normalisation"
+    )
+    seed: int = setting(0, "Of initialisation, order and augmentation", low=0)
+    device: str = setting("auto", "auto, cuda, mps or cpu")
+
+
+def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Trains a model and writes `model.safetensors` with its card."""
+    asked, recipe = build(TrainRequest, request["settings"]), build(Recipe, request["recipe"])
+    started = time.monotonic()
+    dataset = open_dataset(parse_dataset(asked.data), report)
+    device = choose_device(asked.device)
+    model, card = _start(asked, dataset)
+    model.to(device)
+    whole = everything(dataset)
+    curve: list[dict[str, Any]] = []
+
+    def after_epoch(epoch: int) -> dict[str, Any]:
+        tested = evaluation.tabulate(whole, evaluation.predictions(model, dataset.test))
+        curve.append({"rung": f"epoch {epoch}", **rung(tested)})
+        return curve[-1]
+
+    fit(
+        model,
+        dataset.train,
+        recipe,
+        seed=asked.seed,
+        report=renamed(report, "training"),
+        after_epoch=after_epoch,
+    )
+    final = evaluation.to_plain(evaluation.tabulate(whole, evaluation.predictions(model, dataset.test)))
+    facts = {
+        "command": request.get("command", ""),
+        "recipe": plain(recipe),
+        "seed": asked.seed,
+        "accuracy": final["test_accuracy"],
+        "per_class": final["per_class"],
+        "test_images": len(dataset.test),
+        "train_images": len(dataset.train),
+        "data_digest": dataset.digest,
+        "weights_digest": digest_of(model.net.state_dict()),
+        "seconds": round(time.monotonic() - started, 1),
+        **conditions(device, recipe.precision),
+    }
+    save_model(folder / "model.safetensors", model, replace(card, facts=facts))
+    return {"kind": "train", "after": final, "ladder": curve, "facts": facts, "seconds": facts["seconds"]}
+
+
+def _start(asked: TrainRequest, dataset: Dataset) -> tuple[Classifier, ModelCard]:
+    """The model to train, from random weights or from another model, and its card without facts."""
+    if asked.init:
+        loaded = open_model(asked.init, dataset, normalize=asked.normalize)
+        return loaded.model, replace(loaded.card, name=asked.name, dataset=dataset.spec.name, facts={})
+    spec = ModelSpec(asked.arch, len(dataset.classes), width=asked.width)
+    normalization = parse_normalization(asked.normalize) or own_normalization(dataset.train.images)
+    size = int(dataset.train.images.shape[-1])
+    card = ModelCard(asked.name, spec, dataset.classes, normalization, size, dataset.spec.name, {})
+    return fresh_model(card, asked.seed), card

@@ -1,0 +1,126 @@
+"""Making a model forget, with controls beside it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unlearn_core.catalog import ASSETS
+from unlearn_core.checkpoints import LoadedModel
+from unlearn_core.data import ForgetSpec, ForgetSplit, split_dataset
+from unlearn_core.inference import choose_device
+from unlearn_core.models import ModelCard
+from unlearn_core.params import build, plain, setting, settings_of
+from unlearn_core.progress import Report
+from unlearn_core.unlearning import Method, find_method
+from unlearn_core.workflows.answers import to_retrain
+from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung_of
+from unlearn_core.workflows.parts import Parts
+
+DEFAULT_CONTROLS = ("mask_logit", "random_prune", "fine_tune")
+"""Run beside every result; `retrain` is taken from the bundled references, or run when it is asked for."""
+
+
+@dataclass(frozen=True)
+class UnlearnRequest:
+    """Making a model forget."""
+
+    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
+    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    forget: str = setting("", "Classes to forget, by name or index, with commas between")
+    fraction: float = setting(
+        0.0, "Instead of classes: random share of the training images", low=0.0, high=0.99
+    )
+    method: str = setting("tfidf_prune", "Unlearning method")
+    controls: str = setting(
+        ",".join(DEFAULT_CONTROLS), "Controls to run beside it, with commas between; none for none"
+    )
+    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
+    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
+    seed: int = setting(0, "Of every random draw", low=0)
+    device: str = setting("auto", "auto, cuda, mps or cpu")
+
+
+def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Unlearns, with controls beside it; each finished part is kept, so that a resumed run goes on from there."""
+    asked = build(UnlearnRequest, request["settings"])
+    method = find_method(asked.method)
+    controls = [find_method(name) for name in names_in(asked.controls)]
+    dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
+    split = split_dataset(dataset, ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.seed))
+    params = method_params(method, request.get("params", {}), loaded.card)
+    parts = Parts(folder, loaded, split, asked.seed, report)
+    controls = [c for c in controls if _applies(c, split)]
+
+    def part(m: Method) -> dict[str, Any]:
+        if m.name == method.name:
+            return parts.run(method, params, keep_model=True)
+        return parts.run(m, _control_params(m, method, params, loaded.card))
+
+    # First, because all others are compared with its answers.
+    for m in (method, *controls):
+        if m.name == "retrain":
+            part(m)
+    before = parts.before()
+    main = part(method)
+    beside = {c.name: part(c) for c in controls}
+    reference = stored_reference(loaded, split)
+    if reference and "retrain" not in beside and method.name != "retrain":
+        beside["retrain"] = reference
+    retrained = main if method.name == "retrain" else beside.get("retrain")
+    return {
+        "kind": "unlearn",
+        "method": method.name,
+        "params": plain(params),
+        "forget": {
+            "classes": [split.classes[k] for k in split.forget_classes],
+            "fraction": asked.fraction,
+            "digest": split.digest,
+        },
+        "images": {name: len(getattr(split, name)) for name in ("retain", "forget", "test", "test_forget")},
+        "seconds": main["seconds"],
+        "before": before["evaluation"],
+        "pruned": next((rung for rung in main["ladder"] if rung["rung"] == "pruned"), None),
+        "after": main["evaluation"],
+        "ladder": [{"rung": "original", **rung_of(before["evaluation"])}, *main["ladder"]],
+        "controls": {n: {**c, "to_retrain": to_retrain(c, retrained)} for n, c in beside.items()},
+        "to_retrain": to_retrain(main, retrained),
+        "before_to_retrain": to_retrain(before, retrained),
+        "sparsity": main["sparsity"],
+        "plan": main["plan"],
+        "facts": main["facts"],
+        "size": {"before": before["size"], "after": main["size"]},
+        "notes": [*loaded.notes, *dataset.notes, *(main["plan"] or {}).get("notes", [])],
+        "inputs": inputs_of(dataset, loaded),
+        **conditions(choose_device(asked.device), getattr(params, "precision", "float32")),
+    }
+
+
+def method_params(method: Method, values: Mapping[str, Any], card: ModelCard) -> Any:
+    """A method's settings; retraining takes the model's own recipe where its card records one."""
+    recipe = card.facts.get("recipe", {}) if method.name == "retrain" else {}
+    return build(method.params, {**recipe, **values})
+
+
+def stored_reference(loaded: LoadedModel, split: ForgetSplit) -> dict[str, Any] | None:
+    """What retraining gave for a bundled model and these classes, if it was stored."""
+    path = ASSETS / "references" / f"{loaded.digest[:16]}.json"
+    if not path.is_file():
+        return None
+    stored: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] | None = stored["retrain"].get(split.digest)
+    return {**found, "stored": True} if found else None
+
+
+def _control_params(control: Method, method: Method, params: Any, card: ModelCard) -> Any:
+    """A control takes what it shares with the method's settings: the same epochs, rate and ratio."""
+    if control.name == "retrain":
+        return method_params(control, {}, card)
+    shared = {k: v for k, v in plain(params).items() if k in {s.name for s in settings_of(control.params)}}
+    return build(control.params, shared)
+
+
+def _applies(control: Method, split: ForgetSplit) -> bool:
+    """Controls on whole classes say nothing of a random share."""
+    return bool(split.forget_classes) or control.name in {"fine_tune", "retrain", "untouched"}
