@@ -16,6 +16,10 @@ PAGES = {
     "feature_maps": "Feature maps",
     "forget": "Forget",
     "before_after": "Before / after",
+    "compare": "Compare",
+    "sparsity": "Sparsity",
+    "audit": "Audit",
+    "federated": "Federated",
     "runs": "Runs",
 }
 

@@ -1,5 +1,7 @@
 """Before / after: what changed between two models, class by class, image by image, beside the controls."""
 
+from typing import Any
+
 import streamlit as st
 
 from pages.parts import compared, frame, methods, result_tabs, selection
@@ -7,6 +9,7 @@ from pages.parts.run_words import duration
 from pages.parts.text import md
 from unlearn_core import comparison
 from unlearn_core.errors import UnlearnError
+from unlearn_core.provenance import told
 from unlearn_core.verdicts import finding
 
 
@@ -60,12 +63,17 @@ def _pickers(chosen: selection.Selection, keys: list[str]) -> tuple[str, str]:
 def _head(a: compared.Side, b: compared.Side) -> None:
     plan = b.result["plan"] if a.key == compared.ORIGINAL else None
     known = methods.LABELS.get(b.result["method"], b.result["method"])
-    text = finding(a.evaluation, b.evaluation, plan, compared.num_channels(b), what=known)
+    retrained = b.result["controls"].get("retrain", {}).get("evaluation")
+    text = finding(
+        a.evaluation, b.evaluation, plan, compared.num_channels(b), what=known, retrained=retrained
+    )
     facts, images = b.result["inputs"], b.result["images"]
     tested = images["test"] + images["test_forget"]
     about = f"{facts['model']} on {facts['data']} · {tested:,} test images · seed {b.request['settings'].get('seed', 0)}"
     origin = " · stored with the app" if b.key == compared.STORED else ""
     frame.head("Before / after", text, about + origin)
+    if told(b.result.get("chosen", "")):
+        st.caption(md(f"{told(b.result['chosen'])} {methods.batch_norms(b.result)}"))
     if compared.caution(a, b):
         st.warning(md(compared.caution(a, b)))
 
@@ -74,9 +82,11 @@ def _metrics(a: compared.Side, b: compared.Side) -> None:
     gone = b.evaluation["forget_classes"]
     one, two = ({**s.evaluation, "forget_classes": gone} for s in (a, b))
     columns = st.columns(4)
+    if comparison.is_share(b.evaluation):
+        _of_share(columns[0], b)
     for column, forgotten, label in (
         (columns[0], True, "✕ Forgotten, test"),
-        (columns[1], False, "All others, test"),
+        (columns[1], False, "All others, test" if gone else "Test images"),
     ):
         before, after = comparison.group(one, forgotten), comparison.group(two, forgotten)
         if after.total:
@@ -92,6 +102,17 @@ def _metrics(a: compared.Side, b: compared.Side) -> None:
     retrain = b.result["controls"].get("retrain", {}).get("seconds")
     faster = f"retraining: {duration(retrain)}" if retrain else "no retraining to compare"
     columns[3].metric("Time to forget", duration(b.result["seconds"]), faster, **result_tabs.QUIET)
+
+
+def _of_share(column: Any, b: compared.Side) -> None:
+    """UA of a random share beside its target, which is what retraining gives."""
+    control = b.result["controls"].get("retrain")
+    target = (
+        f"retraining: {100 * control['evaluation']['ua']:.1f} %"
+        if control
+        else "target: what retraining gives"
+    )
+    column.metric("✕ Unlearning accuracy", f"{100 * b.evaluation['ua']:.1f} %", target, **result_tabs.QUIET)
 
 
 frame.show(page)

@@ -1,22 +1,17 @@
 """Forget: pick classes and a method, see what would happen, start, watch, cancel."""
 
-import hashlib
-import json
-import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from pages.parts import forget_form, frame, live_run, preview_panel, selection
+from pages.parts import forget_ahead, forget_form, forget_start, frame, live_run, preview_panel, selection
 from pages.parts.estimate import estimate
 from pages.parts.opened import opened, store
 from pages.parts.text import md
-from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
 from unlearn_core.runs import RunRecord, RunState
-
-_NONCE = "forget nonce"
-_REFUSED = "forget refused"
 
 
 def page() -> None:
@@ -27,71 +22,27 @@ def page() -> None:
         frame.no_model()
         return
     top = st.empty()
-    _head(top, chosen, None)
+    _head(top, chosen, "")
     _follow_newest()
     left, right = st.columns([5, 6], gap="large")
     with left:
-        request, device, name = forget_form.draw(chosen)
-        _start_button(request, device, name)
+        asked = forget_form.draw(chosen)
+        forget_start.button(asked)
         below = st.empty()
     with right:
-        shown = _what_would_happen(chosen, request)
-    if shown is not None:
-        _head(top, chosen, shown)
-    if chosen.forget or request["settings"]["fraction"]:
+        text, about = _what_would_happen(chosen, asked.request)
+    if text:
+        _head(top, chosen, text, about)
+    if asked.plans and not asked.problem:
         # Last, as it opens model and data and may measure: the form is there before.
-        below.caption(md(" ".join(_time_and_reference(chosen, request, device))))
+        requests = [p.request for p in asked.plans]
+        below.caption(md(" ".join(_time_and_reference(chosen, requests, asked.device))))
 
 
-def _head(place: Any, chosen: selection.Selection, shown: dict[str, Any] | None) -> None:
-    model = f"{chosen.model} on {chosen.data}"
+def _head(place: Any, chosen: selection.Selection, text: str, about: str = "") -> None:
+    text = text or "Pick classes and see what pruning would do; nothing changes until you press Start."
     with place.container():
-        if shown is None:
-            frame.head(
-                "Forget",
-                "Pick classes and see what pruning would do; nothing changes until you press Start.",
-                model,
-            )
-        else:
-            about = f"{model} · preview on {shown['images']:,} test images, before fine-tuning"
-            frame.head("Forget", preview_panel.sentence(shown), about)
-
-
-def _start_button(request: dict[str, Any], device: str, name: str) -> None:
-    token = _token(request, device)
-    same = next((r for r in store().unfinished() if r.token == token), None)
-    nothing = not request["settings"]["forget"] and not request["settings"]["fraction"]
-    st.button(
-        "Started" if same else "Start",
-        type="primary",
-        disabled=nothing or same is not None,
-        on_click=_submit,
-        args=(request, token, device, name),
-        width="stretch",
-        help="Pick a class first." if nothing else None,
-    )
-    if st.session_state.get(_REFUSED):
-        st.error(md(st.session_state.pop(_REFUSED)))
-
-
-def _submit(request: dict[str, Any], token: str, device: str, name: str) -> None:
-    try:
-        jobs.submit(store(), "unlearn", request, token, device, name)
-    except UnlearnError as error:
-        st.session_state[_REFUSED] = str(error)
-
-
-def _token(request: dict[str, Any], device: str) -> str:
-    """The same for the same form until its run has ended: however often Start is pressed, one run comes of it."""
-    nonce = st.session_state.setdefault(_NONCE, secrets.token_hex(16))
-    token = _hashed(nonce, request, device)
-    if any(r.token == token and r.state.final for r in store().list("unlearn", 50)):
-        st.session_state[_NONCE] = nonce = secrets.token_hex(16)
-    return _hashed(nonce, request, device)
-
-
-def _hashed(nonce: str, request: dict[str, Any], device: str) -> str:
-    return hashlib.sha256(json.dumps([nonce, request, device], sort_keys=True).encode()).hexdigest()
+        frame.head("Forget", text, " · ".join(w for w in (f"{chosen.model} on {chosen.data}", about) if w))
 
 
 def _follow_newest() -> None:
@@ -114,55 +65,98 @@ def _newest() -> RunRecord | None:
     return newest if followed or unresolved else None
 
 
-def _what_would_happen(chosen: selection.Selection, request: dict[str, Any]) -> dict[str, Any] | None:
+def _what_would_happen(chosen: selection.Selection, request: Mapping[str, Any]) -> tuple[str, str]:
+    """Draws what can be known before anything runs; the sentence that opens the page, and what it was measured on."""
     st.subheader("What would happen")
     settings = request["settings"]
-    if settings["method"] != "tfidf_prune":
-        st.info("This method prunes nothing, so there is nothing to preview: its effect comes from training.")
-        return None
-    if not settings["forget"]:
-        st.info(
-            "Pick a class on the left: its channels are silenced at once, and you see what that does to every class."
-        )
-        return None
     try:
-        with st.spinner("Silencing channels …"):
-            shown = preview_panel.preview_of(chosen, request["params"], settings["seed"])
+        if settings["fraction"]:
+            return forget_ahead.draw(chosen, settings["fraction"], settings["seed"]), ""
+        if settings["method"] != "tfidf_prune":
+            return _ahead_of_training(chosen, settings), ""
+        return _preview(chosen, request)
     except UnlearnError as error:
         st.error(md(str(error)))
-        return None
+        return "", ""
+
+
+def _preview(chosen: selection.Selection, request: Mapping[str, Any]) -> tuple[str, str]:
+    """What silencing does to the basket's classes; with nothing in it, to the class in focus."""
+    supposed = chosen.cls if not chosen.forget else ""
+    if supposed:
+        st.info(
+            md(
+                f"Nothing is in the basket yet. This is what would happen if you forgot “{supposed}”, the class in focus."
+            )
+        )
+        st.button(
+            md(f"✕ Put “{supposed}” into the basket"),
+            key="forget focus",
+            on_click=lambda: selection.choose(forget=(supposed,)),
+        )
+    with st.spinner("Silencing channels …"):
+        shown = preview_panel.preview_of(
+            replace(chosen, forget=chosen.forget or (supposed,)),
+            request["params"],
+            request["settings"]["seed"],
+        )
     preview_panel.draw(shown)
-    return shown
+    about = f"preview on {shown['images']:,} test images, before fine-tuning"
+    return preview_panel.sentence(shown, supposed), about
 
 
-def _time_and_reference(chosen: selection.Selection, request: dict[str, Any], device: str) -> list[str]:
+def _ahead_of_training(chosen: selection.Selection, settings: Mapping[str, Any]) -> str:
+    """What will be measured where nothing can be previewed; the sentence that opens the page."""
+    if not chosen.forget:
+        st.info("This method prunes nothing, so there is nothing to preview. Pick a class on the left.")
+        return ""
+    st.markdown(
+        "This method prunes nothing, so there is nothing to silence ahead: what it does is measured while it runs, on the "
+        "images to forget and on all others. Whether the class is gone is told by:"
+    )
+    forget_ahead.targets(_reference(chosen, settings), share=False)
+    names = ", ".join(f"“{name}”" for name in chosen.forget)
+    return f"{names} would be forgotten by changing weights, not by pruning; nothing changes until you press Start."
+
+
+def _time_and_reference(
+    chosen: selection.Selection, requests: Sequence[Mapping[str, Any]], device: str
+) -> list[str]:
     told = []
     if store().unfinished():
         told.append("The time is not estimated while another run is using the machine.")
     else:
         try:
-            told.append(estimate(chosen, request, device))
+            told.append(estimate(chosen, requests, device))
         except UnlearnError as error:
             told.append(str(error))
-    if _has_reference(chosen):
-        told.append(
-            "A stored retrained reference for these classes is shown beside the result; it need not run again."
-        )
+    if _reference(chosen, requests[0]["settings"]):
+        told.append("A stored retrained reference is shown beside the result; it need not run again.")
     return told
 
 
-def _has_reference(chosen: selection.Selection) -> bool:
-    """Whether what retraining gives is stored for this bundled model and these classes."""
-    if not chosen.forget or not chosen.model.startswith("bundled:"):
-        return False
+def _reference(chosen: selection.Selection, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What retraining gave, where that is stored for this bundled model and what is to be forgotten."""
+    if not chosen.model.startswith("bundled:"):
+        return None
+    classes = () if settings["fraction"] else chosen.forget
+    try:
+        with opened(chosen) as (loaded, data):
+            return _stored(
+                loaded.digest, data.digest, classes, settings["fraction"], settings["seed"], loaded, data
+            )
+    except UnlearnError:
+        return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _stored(
+    model: str, data: str, classes: tuple[str, ...], fraction: float, seed: int, _loaded: Any, _data: Any
+) -> dict[str, Any] | None:
     from unlearn_core.data import ForgetSpec, split_dataset
     from unlearn_core.workflows import stored_reference
 
-    try:
-        with opened(chosen) as (loaded, data):
-            return stored_reference(loaded, split_dataset(data, ForgetSpec(chosen.forget))) is not None
-    except UnlearnError:
-        return False
+    return stored_reference(_loaded, split_dataset(_data, ForgetSpec(classes, fraction, seed)))
 
 
 frame.show(page)

@@ -8,7 +8,17 @@ import streamlit as st
 from pages.parts import frame, run_card, selection
 from pages.parts.downloads import table_behind
 from pages.parts.opened import store
-from pages.parts.run_words import KINDS, STATES, duration, forgotten, list_key, seconds_of, title_of, when
+from pages.parts.run_words import (
+    KINDS,
+    STATES,
+    duration,
+    forgets,
+    forgotten,
+    list_key,
+    seconds_of,
+    title_of,
+    when,
+)
 from pages.parts.text import md
 from unlearn_core import jobs
 from unlearn_core.runs import RunRecord, RunState
@@ -113,7 +123,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
 
 
 def _moved(record: RunRecord, result: dict[str, Any] | None, key: str) -> str:
-    if not result or record.kind != "unlearn":
+    if not result or not forgets(record):
         return ""
     before, after = result["before"][key], result["after"][key]
     return "" if None in (before, after) else f"{100 * before:.1f} → {100 * after:.1f} %"
@@ -126,7 +136,7 @@ def _result(record: RunRecord) -> dict[str, Any] | None:
 
 def _compare(picked: list[RunRecord]) -> None:
     st.subheader("Compare two runs")
-    if any(r.kind != "unlearn" or _result(r) is None for r in picked):
+    if any(not forgets(r) or _result(r) is None for r in picked):
         st.info("Only finished unlearning runs can be compared; tick two of them.")
         return
     b, a = picked

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from unlearn_core.cli import main
+from unlearn_core.runs import RunStore
 
 VGG = ["--model", "bundled:digits-vgg11", "--data", "digits"]
 
@@ -132,3 +134,34 @@ def test_lists(what, capsys):
     listed = json.loads(capsys.readouterr().out)
     assert {"models": "bundled:digits-vgg11", "methods": "tfidf_prune", "datasets": "digits"}[what] in listed
     assert all(row["about"] for row in listed.values())
+
+
+def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_path):
+    asked = []
+
+    def followed(kind, request, device):
+        asked.append(request["settings"])
+        values = {"forget_test_accuracy": 0.5, "retain_test_accuracy": 0.9}
+        result = {
+            "before": values,
+            "pruned": None,
+            "after": values,
+            "controls": {},
+            "seconds": 1.0,
+            "notes": [],
+        }
+        record = RunStore(tmp_path).create(kind, request, str(len(asked)), "cpu")
+        return replace(record, result=result)
+
+    monkeypatch.setattr("unlearn_core.cli._followed", followed)
+    words = ["unlearn", *VGG, "--forget", "3", "--method", "scrub", "--seed"]
+    assert main([*words, "4,0,2", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert len({r["run"] for r in listed}) == 3
+    assert [s["seed"] for s in asked] == [4, 0, 2]
+    assert len({s["group"] for s in asked}) == 1 and asked[0]["group"]
+    assert main([*words, "1,x"]) == 2
+    assert "Seeds can't be" in capsys.readouterr().err
+    assert main([*words, "1,2", "--out", "model.safetensors"]) == 2
+    assert "--out takes one model" in capsys.readouterr().err
+    assert len(asked) == 3

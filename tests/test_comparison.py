@@ -83,6 +83,23 @@ def test_a_random_share_has_no_forgotten_rungs() -> None:
     assert [r["group"] for r in comparison.ladder({"before": whole, "ladder": [rung]})] == ["retained"]
 
 
+def test_the_rungs_of_a_random_share_are_of_its_own_training_images() -> None:
+    whole = {**evaluation([9, 1, 0], [0, 9, 1], [1, 0, 9], forget=()), "forget_train": [40, 40]}
+    rung = {
+        "rung": "epoch 1",
+        "forget_test_accuracy": None,
+        "forget_train_accuracy": 0.75,
+        "retain_test_accuracy": 0.9,
+    }
+    rows = comparison.ladder({"before": whole, "ladder": [rung]})
+    assert [(r["group"], r["accuracy"], r["images"]) for r in rows] == [
+        ("forgotten", 75, 40),
+        ("retained", 90, 30),
+    ]
+    assert comparison.is_share(whole)
+    assert not comparison.is_share({**whole, "forget_classes": [1]})
+
+
 def test_cuts_name_every_layer_of_a_group() -> None:
     plan = PruningPlan(
         (PlannedGroup("a", ("a", "b"), 8, True, (1, 2)), PlannedGroup("c", ("c",), 16, False, (0, 5, 7)))

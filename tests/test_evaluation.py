@@ -1,5 +1,6 @@
 """Accuracies and intervals against counts by hand, published tables and torch itself."""
 
+import copy
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearn_core.data import ForgetSpec, split_dataset
+from unlearn_core.errors import UnlearnError
 from unlearn_core.evaluation import (
     Evaluation,
     Predictions,
@@ -98,3 +100,12 @@ def test_noise():
     assert within_noise(Tally(90, 100), Tally(93, 100))
     assert not within_noise(Tally(90, 100), Tally(0, 100))
     assert within_noise(Tally(0, 0), Tally(5, 5))
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_weights_that_have_blown_up_are_a_sentence(trained, colours, broken):
+    model = copy.deepcopy(trained)
+    with torch.no_grad():
+        next(reversed(list(model.parameters()))).fill_(broken)
+    with pytest.raises(UnlearnError, match="no longer finite"):
+        predictions(model, colours.test)

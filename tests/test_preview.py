@@ -130,3 +130,12 @@ def test_a_measured_step_takes_time_and_changes_nothing(model: Classifier) -> No
     seconds = preview.step_seconds(model, images(16, 7), Recipe(batch_size=16, precision="float32"))
     assert 0 < seconds < time.perf_counter() - started
     assert same(before, model)
+
+
+def test_measured_gradients_and_answers_change_nothing(model: Classifier) -> None:
+    before = state(model)
+    started = time.perf_counter()
+    each, pair = preview.gradient_seconds(model, images(16, 7))
+    assert pair > 0 and 0 < 16 * each < time.perf_counter() - started
+    assert 0 < preview.answer_seconds(model, images(16, 7)) < time.perf_counter() - started
+    assert same(before, model)

@@ -89,6 +89,18 @@ def test_no_requirement_is_named_twice() -> None:
     assert sorted(names) == sorted(set(names))
 
 
+def test_a_client_needs_a_part_of_what_the_server_needs() -> None:
+    whole = {
+        (r.name, r.specifier)
+        for file in ("requirements.txt", "requirements-federated.txt")
+        for r in (Requirement(line.partition("#")[0].strip()) for line in requirement_lines(file))
+    }
+    client = [
+        Requirement(line.partition("#")[0].strip()) for line in requirement_lines("requirements-client.txt")
+    ]
+    assert {(r.name, r.specifier) for r in client} < whole
+
+
 def test_every_foreign_import_of_the_core_and_the_pages_is_required() -> None:
     required = {Requirement(line.partition("#")[0]).name for line in requirement_lines("requirements.txt")}
     modules = {name.replace("-", "_") for name in required} | {"unlearn_core", "PIL", "sklearn"}
@@ -96,7 +108,7 @@ def test_every_foreign_import_of_the_core_and_the_pages_is_required() -> None:
     own = {path.stem for path in ROOT.glob("*.py")} | {"pages"}
     for path in sources:
         # Federated runs need a second file of requirements.
-        extra = {"flwr"} if "federated" in path.parts else set()
+        extra = {"flwr", "cryptography"} if "federated" in path.parts else set()
         foreign = imported(path) - sys.stdlib_module_names - modules - own - extra
         assert not foreign, f"{path.relative_to(ROOT)} imports {foreign}"
 

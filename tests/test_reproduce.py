@@ -34,6 +34,19 @@ SPARSIFY = {
     "params": {"sparsity": 0.8, "rate": 0.3, "rewind": "none"},
 }
 
+FEDERATED = {
+    "settings": {
+        "action": "unlearn",
+        "data": "digits",
+        "model": "bundled:digits-vgg11",
+        "forget": "3",
+        "clients": 4,
+        "partition": "dirichlet:0.5",
+        "delta": 1e-05,
+    },
+    "params": {"ratio": 0.3, "cut": True},
+}
+
 
 def read_back(line: str) -> dict[str, Any]:
     words = shlex.split(line)
@@ -42,7 +55,8 @@ def read_back(line: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "request_"), [("unlearn", UNLEARN), ("train", TRAIN), ("sparsify", SPARSIFY)]
+    ("kind", "request_"),
+    [("unlearn", UNLEARN), ("train", TRAIN), ("sparsify", SPARSIFY), ("federated", FEDERATED)],
 )
 def test_every_setting_comes_back(kind: str, request_: dict[str, Any]) -> None:
     asked = read_back(command_line(kind, request_))

@@ -10,7 +10,7 @@ from torch.nn import functional
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled
-from unlearn_core.training import Pass, Recipe, augment, cross_entropy, fit, fit_passes
+from unlearn_core.training import Pass, Recipe, _schedule, augment, cross_entropy, fit, fit_passes
 
 PLAIN = Recipe(epochs=2, lr=0.02, batch_size=32, augment="none", precision="float32")
 
@@ -202,3 +202,20 @@ def test_a_pass_without_images_is_refused(trained, colours):
     nothing = Pass(colours.train.select(torch.arange(0)), cross_entropy)
     with pytest.raises(UnlearnError, match="no images to train on"):
         fit_passes(trained, [[nothing]], PLAIN, seed=0)
+
+
+def test_multistep_takes_a_tenth_after_the_published_shares_of_the_course():
+    """Of 182 epochs, 91 at the full rate, 45 at a tenth, 46 at a hundredth: as torch's own MultiStepLR."""
+    factor = _schedule(build(Recipe, {"schedule": "multistep"}), 182)
+    weight = torch.nn.Parameter(torch.zeros(1))
+    descent = torch.optim.SGD([weight], lr=1.0)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(descent, [91, 136], gamma=0.1)
+    for epoch in range(182):
+        assert factor(epoch) == pytest.approx(theirs.get_last_lr()[0])
+        descent.step()
+        theirs.step()
+
+
+def test_multistep_of_a_short_course_still_falls_twice():
+    factor = _schedule(build(Recipe, {"schedule": "multistep"}), 8)
+    assert [round(factor(step), 3) for step in range(8)] == [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]

@@ -129,6 +129,69 @@ def test_retraining_says_how_much_faster_and_whether_as_good() -> None:
     assert any("no retrained reference" in t for t in missing["note"])
 
 
+def shared(right: int, efficacy: float = 0.1, test: int = 98) -> dict[str, Any]:
+    """Of 1,000 images of a random share so many are still answered rightly."""
+    e = evaluation(test, test, test, forget=())
+    return {**e, "forget_train": [right, 1000], "ua": 1 - right / 1000, "mia": {"efficacy": efficacy}}
+
+
+def of_share(after: dict[str, Any], retrained: dict[str, Any] | None = None) -> dict[str, Any]:
+    controls = {"retrain": {"evaluation": retrained, "seconds": 20.0}} if retrained else {}
+    return {
+        "method": "scrub",
+        "before": shared(1000),
+        "after": after,
+        "seconds": 2.0,
+        "ladder": [],
+        "controls": controls,
+    }
+
+
+def test_a_random_share_without_a_reference_has_no_target() -> None:
+    [only] = verdicts(of_share(shared(960)))
+    assert only.tone == "note" and "what retraining gives" in only.text
+
+
+@pytest.mark.parametrize(
+    ("right", "tone", "words"),
+    [
+        (955, "good", "like a model that never saw them"),
+        (1000, "bad", "still knows more of them"),
+        (700, "bad", "has lost more of them"),
+    ],
+)
+def test_a_random_share_is_forgotten_as_far_as_retraining_forgets(right: int, tone: str, words: str) -> None:
+    first, *_ = verdicts(of_share(shared(right), shared(950)))
+    assert first.tone == tone and words in first.text
+    assert f"UA is {(1000 - right) / 10:.1f} %, retraining's 5.0 %, the untouched model's 0.0 %" in first.text
+
+
+def test_where_retraining_forgets_no_more_than_noise_nothing_is_claimed() -> None:
+    first, *_ = verdicts(of_share(shared(1000), shared(999)))
+    assert first.tone == "note" and "can't tell forgetting from doing nothing" in first.text
+
+
+def test_the_attack_on_a_random_share_is_compared_with_retraining() -> None:
+    texts = told(of_share(shared(955, 0.1), shared(950, 0.4)))
+    assert any("tells the two models apart" in t for t in texts["bad"])
+    texts = told(of_share(shared(955, 0.39), shared(950, 0.4)))
+    assert any("no difference outside noise" in t for t in texts["good"])
+
+
+def test_the_finding_of_a_random_share_names_its_target() -> None:
+    text = finding(shared(1000), shared(960, test=97), what="SCRUB", retrained=shared(950))
+    assert text == (
+        "SCRUB left 96.0 % of the 1000 images to forget recognised (100.0 % before, 95.0 % after retraining) and took the "
+        "test accuracy from 98.0 to 97.0 %; all classes within noise."
+    )
+
+
 def test_a_random_share_has_no_class_to_judge() -> None:
     outcome = {**result(evaluation(98, 97, 99)), "after": evaluation(98, 97, 99, forget=())}
     assert [v.tone for v in verdicts(outcome)] == ["note"]
+
+
+def test_a_method_that_prunes_nothing_is_not_called_pruning() -> None:
+    outcome = {**result(evaluation(98, 97, 0), fine_tune=evaluation(98, 97, 96)), "method": "scrub"}
+    texts = told(outcome)["good"]
+    assert any("this method is what made it forget" in t for t in texts)

@@ -5,6 +5,7 @@ from typing import Any
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "Recommended": {},
+    "Quick": {"images_per_class": 30, "tune_images": 768, "batch_size": 32, "epochs": 1},
     "Paper as released (global threshold)": {
         "scope": "global",
         "where": "all",

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from unlearn_core import jobs
 from unlearn_core.artifacts import plain_json, write_bytes
 from unlearn_core.errors import UnlearnError
+from unlearn_core.grid import expand, group_id, seeds_in
 from unlearn_core.params import Setting, build, settings_of
 from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.reproduce import command_line
@@ -275,10 +276,25 @@ def _unlearn(args: argparse.Namespace) -> int:
         "settings": _absolute(_picked(args, UnlearnRequest)),
         "params": {n: v for n, v in _picked(args, find_method(args.method).params).items()},
     }
+    if "," in str(args.seed):
+        return _unlearn_seeds(args, request)
     record = _followed("unlearn", request, args.device)
     if args.out:
         write_bytes(args.out, RunStore().artifact(record.id, "model.safetensors").read_bytes())
     return _answer(args, record, _told(_result(record)))
+
+
+def _unlearn_seeds(args: argparse.Namespace, request: Mapping[str, Any]) -> int:
+    """One run for each seed, one after the other; their answers in one list."""
+    if args.out:
+        raise UnlearnError(
+            "--out takes one model, but several seeds make several; `runs export` gives each of them."
+        )
+    seeds = seeds_in(f"{args.seed},", 0)
+    plans = expand(request, seeds, {}, args.group or group_id(request, secrets.token_hex(8)))
+    records = [_followed("unlearn", p.request, args.device) for p in plans]
+    texts = [f"seed {seed}\n{_told(_result(r))}" for seed, r in zip(seeds, records, strict=True)]
+    return _print(args, [{"run": r.id, **_result(r)} for r in records], "\n\n".join(texts))
 
 
 def _sparsify(args: argparse.Namespace) -> int:

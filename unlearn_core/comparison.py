@@ -30,15 +30,33 @@ def group(evaluation: Plain, forgotten: bool) -> Tally:
 
 
 def ladder(result: Plain) -> list[Row]:
-    """One row a rung and group: accuracy in per cent with its 95 % interval, from the original to the last epoch."""
+    """One row a rung and group: accuracy in per cent with its 95 % interval, from the original to the last epoch.
+
+    Forgotten is a class on its test images; of a random share, the training images that it is made of.
+    """
     before = result["before"]
+    share_of = (before.get("forget_train") or [0, 0])[1]
     rows = []
     for step, rung in enumerate(result["ladder"]):
-        for forgotten in (True, False):
-            share = rung["forget_test_accuracy" if forgotten else "retain_test_accuracy"]
+        for forgotten, share, total in (
+            (True, rung["forget_test_accuracy"], group(before, True).total),
+            (True, rung.get("forget_train_accuracy"), share_of),
+            (False, rung["retain_test_accuracy"], group(before, False).total),
+        ):
             if share is not None:
-                rows.append(_rung_row(step, rung["rung"], forgotten, share, group(before, forgotten).total))
+                rows.append(_rung_row(step, rung["rung"], forgotten, share, total))
     return rows
+
+
+def is_share(evaluation: Plain) -> bool:
+    """Whether a random share is forgotten: images to forget, but no class."""
+    return not evaluation["forget_classes"] and bool((evaluation.get("forget_train") or [0, 0])[1])
+
+
+def forget_tally(evaluation: Plain) -> Tally:
+    """The training images to forget: how many of them are still answered rightly."""
+    correct, total = evaluation.get("forget_train") or (0, 0)
+    return Tally(int(correct), int(total))
 
 
 def confusion(before: Plain, after: Plain) -> list[Row]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Report, silent
 
 if TYPE_CHECKING:
@@ -115,13 +116,22 @@ def to_plain(evaluation: Evaluation) -> dict[str, Any]:
 def predictions(
     model: nn.Module, images: ImageSet, report: Report = silent, stage: str = "evaluating"
 ) -> Predictions:
-    """The model's answers for the images, in evaluation mode."""
+    """The model's answers for the images, in evaluation mode.
+
+    Raises:
+        UnlearnError: They are no finite numbers: the weights have blown up.
+    """
     from unlearn_core.inference import predict
 
     labels = images.labels.numpy()
     if not len(images):
         return Predictions(images.indices.numpy(), labels, labels.copy(), np.zeros(0))
     logits = predict(model, images.images, report=report, stage=stage)
+    if not logits.isfinite().all():
+        raise UnlearnError(
+            "The model's answers are no longer finite numbers: the settings moved its weights too far. Take smaller steps "
+            "(a lower learning rate or alpha, or more damping) and run again."
+        )
     chances = logits.double().softmax(dim=1).numpy()
     return Predictions(
         images.indices.numpy(),

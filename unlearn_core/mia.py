@@ -13,9 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
-from sklearn.svm import SVC
 
 Shares = NDArray[np.float64]
 
@@ -31,13 +28,13 @@ class ConfidenceAttack:
     itself is asked. So the answers are the machine's own, without one kernel sum an image.
 
     Attributes:
-        machine: Members are class 1.
+        machine: Scikit-learn's SVC; members are class 1.
         edges: Confidences of the table, ascending.
         values: The decision function there; members are above 0.
         doubt: How far the curve may lie from the table between two edges.
     """
 
-    machine: SVC
+    machine: Any
     edges: Shares
     values: Shares
     doubt: float
@@ -56,6 +53,9 @@ class ConfidenceAttack:
 
 def confidence_attack(members: Shares, others: Shares) -> ConfidenceAttack:
     """The attack trained on confidences of members and of non-members, with the published settings."""
+    # Takes a second to import, and pages that only draw thresholds don't need it.
+    from sklearn.svm import SVC
+
     x = np.concatenate([members, others])[:, None]
     y = np.concatenate([np.ones(len(members)), np.zeros(len(others))])
     machine = SVC(C=3, gamma="auto", kernel="rbf").fit(x, y)
@@ -92,6 +92,9 @@ def loss_attack(forget: Shares, unseen: Shares, seed: int = 0) -> float:
 
     As in the starter kit: as many of each, logistic regression, the mean of ten stratified random splits.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
+
     count = min(len(forget), len(unseen))
     rng = np.random.default_rng(seed)
     drawn = [rng.choice(part, count, replace=False) for part in (unseen, forget)]

@@ -196,7 +196,8 @@ def _packed_run(out: Path, reference: str, cls: str, report: Report) -> dict[str
     with tempfile.TemporaryDirectory() as scratch:
         result = unlearn({"settings": settings, "params": {}}, Path(scratch), report)
         write_json(Path(scratch) / "result.json", result)
-        for name in _KEPT_OF_RUN:
+        attacked = sorted(path.name for path in Path(scratch).glob("membership_*.npz"))
+        for name in (*_KEPT_OF_RUN, *attacked):
             if (Path(scratch) / name).is_file():
                 write_bytes(out / "run" / name, (Path(scratch) / name).read_bytes())
     report(Progress("writing the pack", 1, 1))

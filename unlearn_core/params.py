@@ -74,7 +74,7 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise UnlearnError(f"Unknown setting {unknown[0]!r}; the settings are: {', '.join(known) or 'none'}.")
-    return cls(**{name: _checked(known[name], value) for name, value in values.items()})
+    return cls(**{name: checked(known[name], value) for name, value in values.items()})
 
 
 def plain(settings: Any) -> dict[str, Any]:
@@ -89,7 +89,12 @@ def _plain_kind(annotation: Any) -> type:
     return annotation if isinstance(annotation, type) else str
 
 
-def _checked(s: Setting, value: Any) -> Any:
+def checked(s: Setting, value: Any) -> Any:
+    """The value of a setting, converted to its kind.
+
+    Raises:
+        UnlearnError: It is of the wrong kind, out of range or not among the choices.
+    """
     value = _converted(s, value)
     if value is None:
         return None

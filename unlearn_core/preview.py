@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,10 +18,13 @@ from unlearn_core.pruning import PruningPlan
 from unlearn_core.surgery import silenced
 from unlearn_core.training import Recipe, fit
 from unlearn_core.unlearning import Task
+from unlearn_core.unlearning.gradients import TOGETHER, per_image_gradients
 from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, plan_for, scoring_images
 
 SAMPLE = 1000
 _TIMED_STEPS = 2
+_ANSWERED = 256
+_MOST_NUMBERS = 2**28
 
 
 def scoring_stats(
@@ -91,21 +94,23 @@ def step_seconds(
     )
 
 
-def run_seconds(step: float, batch_size: int, epochs: Sequence[int], split: ForgetSplit) -> float:
-    """About how long a run takes whose parts train for these numbers of epochs.
+def answer_seconds(model: Classifier, images: ImageSet, device: str = "cpu") -> float:
+    """Seconds of one image's answer on the device, in a run's own batches; on a copy of the model."""
+    copied = copy.deepcopy(model).to(choose_device(device))
+    few = images.images[:_ANSWERED]
+    return min(_timed(lambda: predict(copied, few)) for _ in range(_TIMED_STEPS + 1)) / len(few)
 
-    Args:
-        step: Seconds of one training step, from `step_seconds`.
-        batch_size: Images in that step.
-        epochs: Epochs of the method and of each control; 0 for a control that doesn't train.
-        split: What is trained on and tested on.
-    """
-    train, forget = len(split.retain), len(split.forget)
-    test = len(split.test) + len(split.test_forget)
-    one_image = step / batch_size
-    # An answer costs about a third of a step on the same image: no backward pass, which is twice the forward one.
-    answered = sum(train + forget + test * (1 + n) for n in (0, *epochs))
-    return one_image * (train * sum(epochs) + answered / 3)
+
+def gradient_seconds(model: Classifier, images: ImageSet, device: str = "cpu") -> tuple[float, float]:
+    """Seconds of one image's own gradient on the device, and of multiplying two such gradients; on a copy of the model."""
+    copied = copy.deepcopy(model).to(choose_device(device))
+    few = images.select(torch.arange(min(len(images), TOGETHER)))
+    rows = per_image_gradients(copied, few)
+    spent = min(_timed(lambda: per_image_gradients(copied, few)) for _ in range(_TIMED_STEPS))
+    # Few rows would time the memory rather than the multiplying; of a large model there is room for few.
+    rows = rows.repeat(max(1, min(4, _MOST_NUMBERS // rows.numel())), 1)
+    multiplied = min(_timed(lambda: float((rows @ rows.T).sum())) for _ in range(_TIMED_STEPS))
+    return spent / len(few), multiplied / len(rows) ** 2
 
 
 def _evenly(positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:

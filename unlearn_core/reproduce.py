@@ -9,9 +9,10 @@ _OUT = {"train": "model.safetensors", "score": "scores.npz", "sparsify": "model.
 
 def command_line(kind: str, request: Mapping[str, Any]) -> str:
     """The command that repeats a run of this kind and request, every setting spelled out; empty for another kind."""
-    if kind not in {"train", "score", "unlearn", "sparsify"}:
+    if kind not in {"train", "score", "unlearn", "sparsify", "federated"}:
         return ""
     values = {**request.get("settings", {}), **request.get("recipe", {}), **request.get("params", {})}
+    action = [values.pop("action")] if kind == "federated" else []
     flags = [
         word
         for name, value in values.items()
@@ -19,7 +20,7 @@ def command_line(kind: str, request: Mapping[str, Any]) -> str:
         for word in (_flag(name), _word(value))
     ]
     out = ["--out", _OUT[kind]] if kind in _OUT else []
-    return shlex.join(["python", "-m", "unlearn_core", kind, *flags, *out])
+    return shlex.join(["python", "-m", "unlearn_core", kind, *action, *flags, *out])
 
 
 def _flag(name: str) -> str:

@@ -16,7 +16,9 @@ from unlearn_core.params import setting
 from unlearn_core.progress import Progress, Report, silent
 
 AUGMENTATIONS = ("none", "crop", "crop_flip")
-SCHEDULES = ("cosine", "constant", "one_cycle")
+SCHEDULES = ("cosine", "constant", "one_cycle", "multistep")
+MILESTONES = (91 / 182, 136 / 182)
+"""Shares of the course after which `multistep` takes a tenth of the rate: published as epochs 91 and 136 of 182."""
 
 # Probabilities of exp(-10,000) come from weights that have blown up, long before the first number overflows.
 DIVERGED = 1e4
@@ -249,6 +251,9 @@ def _schedule(recipe: Recipe, total: int) -> Callable[[int], float]:
     if recipe.schedule == "one_cycle":
         rise = max(1, round(0.2 * total))
         return lambda step: min((step + 1) / rise, max(0.0, (total - step) / max(1, total - rise)))
+    if recipe.schedule == "multistep":
+        # To the nearest step: a milestone is a fraction that floating point hits only by chance.
+        return lambda step: 0.1 ** sum(step >= round(share * total) for share in MILESTONES)
     return lambda step: 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / total)).item())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unlearn_core.comparison import group, per_class
+from unlearn_core.comparison import forget_tally, group, is_share, per_class
 from unlearn_core.evaluation import Tally, wilson, within_noise
 
 Plain = Mapping[str, Any]
@@ -12,6 +12,11 @@ Plain = Mapping[str, Any]
 # A class counts as forgotten where no more than this share of its test images is still recognised.
 FORGOTTEN = 0.05
 _NAMED = 3
+_THE = {True: "the pruning", False: "this method"}
+_NO_TARGET = (
+    "A random share was forgotten: a model that never saw these images still recognises most of them, so UA's target is "
+    "not 100 % but what retraining gives. There is no retrained reference here; tick “Retrain” to have one trained beside it."
+)
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,9 @@ def finding(
     what: str = "",
     *,
     ahead: bool = False,
+    retrained: Plain | None = None,
 ) -> str:
-    """The sentence that opens the page: what was done, what it did to the forgotten class, and what it cost.
+    """The sentence that opens the page: what was done, what it did to what is forgotten, and what it cost.
 
     Args:
         before: Plain evaluation of the model compared with.
@@ -45,17 +51,19 @@ def finding(
         channels: Channels of the whole model before, 0 when unknown.
         what: What was done, where nothing was pruned ("Fine-tuning").
         ahead: Whether it is only being considered; the sentence then stands in the present tense.
+        retrained: Plain evaluation of the retrained model, where there is one: a random share's only measure.
     """
     if plan and plan["groups"]:
         pruned = sum(len(g["channels"]) * len(g["layers"]) for g in plan["groups"])
         what = f"Pruning {pruned} of {channels} channels" if channels else f"Pruning {pruned} channels"
-    return f"{what or 'This run'} {_effect(before, after, ahead)}; {_cost(before, after, ahead)}."
+    effect = _on_share(before, after, retrained) if is_share(after) else _effect(before, after, ahead)
+    return f"{what or 'This run'} {effect}; {_cost(before, after, ahead)}."
 
 
 def verdicts(result: Plain) -> list[Verdict]:
     """What an unlearning result amounts to beside its controls."""
     if not result["after"]["forget_classes"]:
-        return [Verdict("note", "A random share was forgotten, so there is no forgotten class to look at.")]
+        return _of_share(result)
     checks = (_gone(result), _back(result), _beside_random(result), _beside_fine_tuning(result))
     return [v for v in (*checks, _beside_mask(result), _beside_retraining(result)) if v]
 
@@ -84,14 +92,28 @@ def _effect(before: Plain, after: Plain, ahead: bool) -> str:
     return f"{takes} {_listed(names)} from {_number(shares[0])} to {_number(shares[1])} %"
 
 
+def _on_share(before: Plain, after: Plain, retrained: Plain | None) -> str:
+    """What became of a random share: recognised as often as by a model that never saw it, or not."""
+    left = forget_tally(after)
+    beside = [f"{_number(forget_tally(before).share)} % before"] if is_share(before) else []
+    if retrained is not None:
+        beside.append(f"{_number(forget_tally(retrained).share)} % after retraining")
+    told = f" ({', '.join(beside)})" if beside else ""
+    return (
+        f"left {_number(left.share)} % of the {left.total} images to forget recognised{told} and took the test accuracy "
+        f"from {_number(before['test_accuracy'])} to {_number(after['test_accuracy'])} %"
+    )
+
+
 def _cost(before: Plain, after: Plain, ahead: bool) -> str:
     rows = [r for r in per_class(before, after) if not r["forgotten"] and r["images"]]
     moved = sorted((r for r in rows if not r["noise"]), key=lambda r: r["difference"])
-    others = "others" if moved else "all other classes"
+    share = is_share(after)
+    others = "others" if moved else "all classes" if share else "all other classes"
     if len(moved) > _NAMED:
         worst = moved[0]
         return (
-            f"{len(moved)} of {len(rows)} other classes {'move' if ahead else 'moved'} by more than noise, "
+            f"{len(moved)} of {len(rows)} {'' if share else 'other '}classes {'move' if ahead else 'moved'} by more than noise, "
             f"most {_quoted(worst['class'])} by {_signed(worst['difference'])} points"
         )
     told = ", ".join(f"{_quoted(r['class'])} {_signed(r['difference'])} points" for r in moved)
@@ -103,6 +125,60 @@ def _cost(before: Plain, after: Plain, ahead: bool) -> str:
     cost = cost or (f"{'changes' if ahead else 'changed'} {told} (outside noise), " if moved else "")
     rest = f"{others} within noise" if len(rows) > len(moved) else "no other class is left"
     return f"{cost}{rest}"
+
+
+def _of_share(result: Plain) -> list[Verdict]:
+    """A random share has no forgotten class: it is forgotten as far as the model answers like one retrained without it."""
+    control = result["controls"].get("retrain")
+    if result["method"] == "retrain":
+        return [Verdict("note", "This is the retrained model itself: what all others are measured by.")]
+    if control is None:
+        return [Verdict("note", _NO_TARGET)]
+    retrained = control["evaluation"]
+    checks = (
+        _share_forgotten(result, retrained),
+        _share_hidden(result, retrained),
+        _beside_retraining(result),
+    )
+    return [v for v in checks if v]
+
+
+def _share_forgotten(result: Plain, retrained: Plain) -> Verdict:
+    before, ours, theirs = (forget_tally(e) for e in (result["before"], result["after"], retrained))
+    figures = (
+        f"UA is {_number(1 - ours.share)} %, retraining's {_number(1 - theirs.share)} %, the untouched model's "
+        f"{_number(1 - before.share)} %, on {ours.total} images"
+    )
+    if not within_noise(ours, theirs):
+        how = "still knows" if ours.share > theirs.share else "has lost"
+        return Verdict(
+            "bad", f"{figures}: it {how} more of them than a model that never saw them, outside noise."
+        )
+    if within_noise(before, theirs):
+        return Verdict(
+            "note",
+            f"{figures}: all within noise of each other, so on so few images UA can't tell forgetting from doing nothing.",
+        )
+    return Verdict("good", f"{figures}: like a model that never saw them, within noise.")
+
+
+def _share_hidden(result: Plain, retrained: Plain) -> Verdict | None:
+    ours, theirs = (_unseen(e) for e in (result["after"], retrained))
+    if ours is None or theirs is None:
+        return None
+    figures = (
+        f"The membership attack takes {_number(ours.share)} % of them for images never trained on, after retraining "
+        f"{_number(theirs.share)} %"
+    )
+    if within_noise(ours, theirs):
+        return Verdict("good", f"{figures}: no difference outside noise.")
+    return Verdict("bad", f"{figures}: it tells the two models apart.")
+
+
+def _unseen(evaluation: Plain) -> Tally | None:
+    efficacy = (evaluation.get("mia") or {}).get("efficacy")
+    total = forget_tally(evaluation).total
+    return None if efficacy is None or not total else Tally(round(efficacy * total), total)
 
 
 def _gone(result: Plain) -> Verdict:
@@ -152,13 +228,14 @@ def _beside_fine_tuning(result: Plain) -> Verdict | None:
     if tallies is None or result["method"] == "fine_tune":
         return None
     ours, theirs = tallies
+    pruned = bool(result.get("plan")) or result["method"] == "tfidf_prune"
     if theirs.share <= ours.share or within_noise(ours, theirs):
         return Verdict(
             "bad",
-            f"Fine-tuning alone forgets as well ({_number(theirs.share)} % left): the pruning was not needed for that.",
+            f"Fine-tuning alone forgets as well ({_number(theirs.share)} % left): {_THE[pruned]} was not needed for that.",
         )
     return Verdict(
-        "good", f"Fine-tuning alone leaves {_number(theirs.share)} %: the pruning is what made it forget."
+        "good", f"Fine-tuning alone leaves {_number(theirs.share)} %: {_THE[pruned]} is what made it forget."
     )
 
 
@@ -196,7 +273,8 @@ def _beside_retraining(result: Plain) -> Verdict | None:
         else ""
     )
     likeness = "as good as retraining (within noise)" if same else f"not like retraining{worse}"
-    text = f"On the other classes it is {likeness}.{times}"
+    where = "the test images" if is_share(result["after"]) else "the other classes"
+    text = f"On {where} it is {likeness}.{times}"
     return Verdict("good" if same or ours.share > theirs.share else "bad", text)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.opened import store
-from pages.parts.run_words import title_of, when
+from pages.parts.run_words import forgets, title_of, when
 from pages.parts.selection import Selection
 from unlearn_core import pack
 from unlearn_core.activations import ActivationStats, load_stats
@@ -53,7 +53,9 @@ class Side:
 
 def choices(chosen: Selection) -> list[str]:
     """The runs that can stand as B: finished ones, those of the selected model first, then the stored one."""
-    finished = [r for r in store().list("unlearn", 300) if r.state is RunState.SUCCEEDED]
+    kinds = [*store().list("unlearn", 300), *store().list("federated", 300)]
+    finished = [r for r in kinds if r.state is RunState.SUCCEEDED and forgets(r)]
+    finished.sort(key=lambda r: r.created, reverse=True)
     own = [r.id for r in finished if r.request.get("settings", {}).get("model") == chosen.model]
     others = [r.id for r in finished if r.id not in set(own)]
     stored = [STORED] if (pack.folder() / "run" / "result.json").is_file() else []

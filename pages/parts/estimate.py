@@ -1,67 +1,133 @@
-"""How long a run would take: from the newest run like it, else from one measured training step."""
+"""How long runs would take: from the newest run of as much work, else from one measured training step."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pages.parts.models import card_of
+import streamlit as st
+
 from pages.parts.opened import opened, store
-from pages.parts.preview_panel import step_of
 from pages.parts.run_words import duration, seconds_of
 from pages.parts.selection import Selection
+from unlearn_core import cost
 from unlearn_core.runs import RunState
 
-_SAME_PARAMS = ("epochs", "batch_size", "precision", "augment")
-_SAME_SETTINGS = ("model", "data", "method", "controls")
-_TRAINED = {"random_prune", "fine_tune", "retrain"}
+_SAME = ("model", "data", "controls", "method")
+_ALIKE = 0.05  # by how much the work of two runs may differ
+_USUAL_BATCH = 128
 
 
-def estimate(selection: Selection, request: Mapping[str, Any], device: str) -> str:
-    """How long it would take, and how that is known.
+def estimate(selection: Selection, requests: Sequence[Mapping[str, Any]], device: str) -> str:
+    """How long these runs would take, one after the other, and how that is known.
 
     Raises:
         UnlearnError: Model, data or device can't be used.
     """
-    alike = _like(request, device)
-    if alike is not None:
-        return (
-            f"About {duration(alike)}: as long as the last run with this model, method, epochs and controls."
-        )
-    params = request["params"]
-    if "epochs" not in params:
-        return "A few seconds: nothing is trained."
-    step = step_of(selection, int(params["batch_size"]), str(params["precision"]), device)
-    seconds = _computed(selection, request, step)
+    with opened(selection) as (loaded, data):
+        clock = _Clock(loaded, data, device)
+        found = [clock.seconds(request) for request in requests]
+        together = f" for all {len(requests)} runs" if len(requests) > 1 else ""
+        total = duration(sum(seconds for seconds, _ in found))
+        if all(measured for _, measured in found):
+            return f"About {total}{together}: as long as the last run of this model and method with as much work."
+        params = requests[0]["params"]
+        batch = int(params.get("batch_size", _USUAL_BATCH))
+        step = clock.step(batch, str(params.get("precision", "float32")))
     return (
-        f"About {duration(seconds)}, from one training step of {params['batch_size']} images measured on {device}: "
-        f"{step:.2g} s. Other work on this machine makes it longer."
+        f"About {total}{together}, start and evaluation included, from one training step of {batch} images measured on "
+        f"{device}: {step:.2g} s. Other work on this machine makes it longer."
     )
 
 
-def _computed(selection: Selection, request: Mapping[str, Any], step: float) -> float:
-    from unlearn_core.data import ForgetSpec, split_dataset
-    from unlearn_core.preview import run_seconds
+class _Clock:
+    """The seconds of requests for one model, data set and device."""
 
-    asked, params = request["settings"], request["params"]
-    parts = [asked["method"], *str(asked["controls"]).split(",")]
-    retrain = int(card_of(selection.model).get("facts", {}).get("recipe", {}).get("epochs", 12))
-    epochs = [
-        retrain if p == "retrain" else int(params["epochs"])
-        for p in parts
-        if p in _TRAINED or p == asked["method"]
-    ]
-    with opened(selection) as (_, data):
-        split = split_dataset(
-            data, ForgetSpec(selection.forget, float(asked["fraction"]), int(asked["seed"]))
+    def __init__(self, loaded: Any, data: Any, device: str) -> None:
+        self.loaded, self.data, self.device = loaded, data, device
+        self.of_class = Counter(data.train.labels.tolist())
+        self.parameters = sum(p.numel() for p in loaded.model.net.parameters())
+        self.runs = [
+            r
+            for r in store().list("unlearn", 200)
+            # A resumed run did only a part of the work in its last attempt.
+            if r.state is RunState.SUCCEEDED and r.device == device and r.attempt == 1
+        ]
+
+    def seconds(self, request: Mapping[str, Any]) -> tuple[float, bool]:
+        """How long a run takes, and whether one like it has."""
+        total = self._computed(request)
+        for record in self.runs:
+            theirs = record.request.get("settings", {})
+            same = all(theirs.get(k) == request["settings"].get(k) for k in _SAME)
+            if same and abs(self._computed(record.request) / total - 1) < _ALIKE:
+                return seconds_of(record) or total, True
+        return total, False
+
+    def step(self, batch_size: int, precision: str) -> float:
+        """Seconds of one training step."""
+        few = min(batch_size, len(self.data.train))
+        return _step(*self._key, few, precision, self.device, self.loaded, self.data) / few * batch_size
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return self.loaded.digest, self.data.digest
+
+    def _computed(self, request: Mapping[str, Any]) -> float:
+        speed = cost.Speed(
+            self.step,
+            lambda: _answer(*self._key, self.device, self.loaded, self.data),
+            lambda: _gradient(*self._key, self.device, self.loaded, self.data),
         )
-    return run_seconds(step, int(params["batch_size"]), epochs, split)
+        return cost.seconds_of(self._parts(request), self._sizes(request["settings"]), speed)
+
+    def _sizes(self, asked: Mapping[str, Any]) -> cost.Sizes:
+        """Counted, not split: that would copy every image of the data set."""
+        from unlearn_core.data.classes import class_index
+        from unlearn_core.workflows import names_in
+
+        data, fraction = self.data, float(asked.get("fraction") or 0)
+        gone = {class_index(data.classes, name) for name in names_in(str(asked.get("forget", "")))}
+        forget = sum(self.of_class[k] for k in gone) or round(fraction * len(data.train))
+        return cost.Sizes(len(data.train) - forget, forget, len(data.test), len(data.classes))
+
+    def _parts(self, request: Mapping[str, Any]) -> list[cost.Work]:
+        """The work of the method and of its controls, each with the settings that it runs with."""
+        from unlearn_core.params import plain
+        from unlearn_core.unlearning import find_method
+        from unlearn_core.workflows import names_in
+        from unlearn_core.workflows.unlearn import control_params, method_params
+
+        asked, card = request["settings"], self.loaded.card
+        method, sizes = find_method(asked["method"]), self._sizes(asked)
+        own = method_params(method, request.get("params", {}), card)
+        controls = [find_method(name) for name in names_in(str(asked["controls"])) if name != method.name]
+        settings = {method.name: own, **{c.name: control_params(c, method, own, card) for c in controls}}
+        return [
+            cost.work_of(name, plain(params), sizes, self.parameters) for name, params in settings.items()
+        ]
 
 
-def _like(request: Mapping[str, Any], device: str) -> float | None:
-    for record in store().list("unlearn", 200):
-        asked, params = record.request.get("settings", {}), record.request.get("params", {})
-        same = all(asked.get(k) == request["settings"].get(k) for k in _SAME_SETTINGS)
-        same = same and all(params.get(k) == request["params"].get(k) for k in _SAME_PARAMS)
-        # A resumed run did only a part of the work in its last attempt.
-        if same and record.state is RunState.SUCCEEDED and record.device == device and record.attempt == 1:
-            return seconds_of(record)
-    return None
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _step(
+    model: str, data: str, batch_size: int, precision: str, device: str, _loaded: Any, _data: Any
+) -> float:
+    """Measured once for each batch size, arithmetic and device."""
+    from unlearn_core import preview
+    from unlearn_core.training import Recipe
+
+    recipe = Recipe(batch_size=batch_size, precision=precision)
+    return preview.step_seconds(_loaded.model, _data.train, recipe, device)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _answer(model: str, data: str, device: str, _loaded: Any, _data: Any) -> float:
+    from unlearn_core import preview
+
+    return preview.answer_seconds(_loaded.model, _data.train, device)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _gradient(model: str, data: str, device: str, _loaded: Any, _data: Any) -> tuple[float, float]:
+    from unlearn_core import preview
+
+    return preview.gradient_seconds(_loaded.model, _data.train, device)

@@ -1,6 +1,6 @@
 """A run as it goes: stage, curves and cancel while it works; a sentence and a next step when it has ended."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -28,12 +28,19 @@ from unlearn_core.runs import RunRecord, RunState, events
 from unlearn_core.verdicts import finding
 
 _EVERY = 1.0  # seconds
+_SHARE = (
+    "✕ the images to forget · ● test images of all classes. The aim is not 0 %: a model retrained without these images "
+    "still recognises most of them."
+)
 
 
-def panel(run_id: str) -> None:
-    """Draws the run; it follows by itself until the run has ended."""
+More = Callable[[RunRecord], None]
+
+
+def panel(run_id: str, more: More | None = None) -> None:
+    """Draws the run, with `more` of it while it works; it follows by itself until the run has ended."""
     unfinished = not store().get(run_id).state.final
-    st.fragment(_draw, run_every=_EVERY if unfinished else None)(run_id, unfinished)
+    st.fragment(_draw, run_every=_EVERY if unfinished else None)(run_id, unfinished, more)
 
 
 def resume(run_id: str) -> None:
@@ -44,16 +51,19 @@ def resume(run_id: str) -> None:
         st.toast(md(str(error)))
 
 
-def _draw(run_id: str, was_unfinished: bool) -> None:
+def _draw(run_id: str, was_unfinished: bool, more: More | None) -> None:
     jobs.refresh(store())
     record = store().get(run_id)
     if record.state.final and was_unfinished:
         st.rerun()
     with st.container(border=True):
-        (_ended if record.state.final else _working)(record)
+        if record.state.final:
+            _ended(record)
+        else:
+            _working(record, more)
 
 
-def _working(record: RunRecord) -> None:
+def _working(record: RunRecord, more: More | None) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     left.markdown(f"**{md(title_of(record))}**")
     stopping = store().cancel_file(record.id).exists()
@@ -67,6 +77,8 @@ def _working(record: RunRecord) -> None:
     waiting = record.state is RunState.QUEUED
     text = waiting_text(store(), record) if waiting else step_text(record.progress, _method(record))
     st.progress(0.0 if waiting else share_done(record.progress), text=md(text))
+    if more is not None:
+        more(record)
     _curves(record)
     ran = seconds_of(record)
     if ran and not waiting:
@@ -96,9 +108,9 @@ def _succeeded(record: RunRecord, name: str) -> None:
         )
         return
     took = duration(seconds_of(record) or 0)
-    st.success(
-        f"**{name}** finished in {took}. {md(finding(result['before'], result['after'], result.get('plan')))}"
-    )
+    retrained = result["controls"].get("retrain", {}).get("evaluation")
+    told = finding(result["before"], result["after"], result.get("plan"), retrained=retrained)
+    st.success(f"**{name}** finished in {took}. {md(told)}")
     selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
 
 
@@ -108,7 +120,7 @@ def _curves(record: RunRecord) -> bool:
     rungs = [
         e["metrics"]
         for e in told
-        if e["metrics"].get("forget_test_accuracy") is not None and "rung" in e["metrics"]
+        if "rung" in e["metrics"] and e["metrics"].get("retain_test_accuracy") is not None
     ]
     if not rungs:
         return False
@@ -119,8 +131,11 @@ def _curves(record: RunRecord) -> bool:
     main = courses.pop(method, [])
     left, right = st.columns([2, 1])
     if main:
-        chart = ladder(_unique(main), {PARTS.get(k, k): _unique(v) for k, v in courses.items()})
+        share = bool(record.request.get("settings", {}).get("fraction"))
+        chart = ladder(_unique(main), {PARTS.get(k, k): _unique(v) for k, v in courses.items()}, share)
         left.altair_chart(inked(chart), width="stretch", key=f"live {record.id}")
+        if share:
+            left.caption(_SHARE)
     with right:
         _numbers(record, rungs[-1], _losses(told, record))
     return True
@@ -163,7 +178,11 @@ def _losses(told: list[dict[str, Any]], record: RunRecord) -> list[dict[str, Any
 
 def _rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
-    for group, key in (("forgotten", "forget_test_accuracy"), ("retained", "retain_test_accuracy")):
+    for group, key in (
+        ("forgotten", "forget_test_accuracy"),
+        ("forgotten", "forget_train_accuracy"),
+        ("retained", "retain_test_accuracy"),
+    ):
         if metrics.get(key) is not None:
             share = 100 * metrics[key]
             rows.append(

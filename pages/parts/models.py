@@ -41,7 +41,15 @@ def label_of(reference: str) -> str:
     kind = reference.partition(":")[0]
     accuracy = card.get("facts", {}).get("accuracy")
     shown = f"{card.get('name', reference)}" + (f" · {accuracy:.1%}" if isinstance(accuracy, float) else "")
-    return shown if kind == "bundled" else f"{shown} ({'unlearned' if kind == 'run' else 'yours'})"
+    return shown if kind == "bundled" else f"{shown} ({_made(card) if kind == 'run' else 'yours'})"
+
+
+def _made(card: dict[str, Any]) -> str:
+    """What a run made of the model."""
+    facts = card.get("facts", {})
+    sparse = facts.get("sparsity", {}).get("measured")
+    told = f"{100 * sparse:.4g} % sparse" if sparse else ""
+    return told if told and "unlearned_from" not in facts else ", ".join(filter(None, (told, "unlearned")))
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

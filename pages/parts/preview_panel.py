@@ -61,18 +61,12 @@ def draw(shown: Shown) -> None:
     table_behind(layers, "preview_by_layer")
 
 
-def sentence(shown: Shown) -> str:
-    """What the preview shows, in a sentence."""
+def sentence(shown: Shown, supposed: str = "") -> str:
+    """What the preview shows, in a sentence; `supposed` names a class that nobody has picked yet."""
     total = sum(len(g.channels) * len(g.layers) for g in shown["plan"].groups)
-    return finding(
-        shown["before"], shown["after"], what=f"Silencing {total} of {shown['channels']} channels", ahead=True
-    )
-
-
-def step_of(selection: Selection, batch_size: int, precision: str, device: str) -> float:
-    """Seconds of one training step of the selected model, measured once for each batch size and device."""
-    with opened(selection) as (loaded, data):
-        return _step(loaded.digest, data.digest, batch_size, precision, device, loaded, data)
+    what = f"ilencing {total} of {shown['channels']} channels"
+    what = f"If you forgot “{supposed}”: s{what}" if supposed else f"S{what}"
+    return finding(shown["before"], shown["after"], what=what, ahead=True)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -121,17 +115,6 @@ def _original(model: str, data: str, _loaded: Any, _data: Any) -> tuple[Any, Any
 
     sample = preview.stratified_sample(_data.test, len(_data.classes))
     return preview.confusion(_loaded.model, sample, len(_data.classes)), sample
-
-
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _step(
-    model: str, data: str, batch_size: int, precision: str, device: str, _loaded: Any, _data: Any
-) -> float:
-    from unlearn_core import preview
-    from unlearn_core.training import Recipe
-
-    recipe = Recipe(batch_size=batch_size, precision=precision)
-    return preview.step_seconds(_loaded.model, _data.train, recipe, device)
 
 
 def _plain(confusion: Any, classes: tuple[str, ...], forgotten: tuple[int, ...]) -> Shown:

@@ -72,7 +72,8 @@ def _ladder(a: compared.Side, b: compared.Side) -> None:
         if courses
         else []
     )
-    chart = ladder(rows, {name: courses[name] for name in picked})
+    share = comparison.is_share(b.result["before"])
+    chart = ladder(rows, {name: courses[name] for name in picked}, share)
     st.altair_chart(inked(chart), width="stretch")
     back = come_back(b.result)
     if back:
@@ -83,7 +84,12 @@ def _ladder(a: compared.Side, b: compared.Side) -> None:
                 "on the other classes rebuilt it, though it never saw one of its images."
             )
         )
-    st.caption("Test accuracy after each step; bands: 95 % intervals · ✕ forgotten classes · ● all others.")
+    st.caption(
+        "Accuracy after each step; bands: 95 % intervals · ✕ the images to forget, whose target is what retraining gives · "
+        "● test images of all classes."
+        if share
+        else "Test accuracy after each step; bands: 95 % intervals · ✕ forgotten classes · ● all others."
+    )
     table_behind(rows, "ladder")
 
 
@@ -122,6 +128,8 @@ def _controls(a: compared.Side, b: compared.Side) -> None:
         "seconds": "Seconds",
         "parameters": "Parameters",
     }
+    if comparison.is_share(b.evaluation):  # no class is gone, and TA is of all of them
+        columns = {k: v for k, v in columns.items() if k not in {"forgotten", "retained"}}
     frame_ = pd.DataFrame(rows)[list(columns)].rename(columns=columns)
     formats = {
         c: st.column_config.NumberColumn(format="%.1f", help=_HELP.get(c))
@@ -175,6 +183,9 @@ def _channels(a: compared.Side, b: compared.Side) -> None:
 
 def _rises(b: compared.Side, plan: Any) -> None:
     start = compared.Side(b.key, b.result, b.request, b.source, "before")
+    if not b.evaluation["forget_classes"]:
+        st.info("A random share was forgotten: there is no class that a channel could have taken up.")
+        return
     before, after = compared.stats(start), compared.stats(b)
     if before is None or after is None:
         st.info("This run kept no activations, so it can't be said which channels took the class up.")
@@ -200,7 +211,8 @@ def _rises(b: compared.Side, plan: Any) -> None:
 
 
 _HELP = {
-    "UA, %": "Unlearning accuracy: share of the forgotten training images that are now answered wrongly.",
+    "UA, %": "Unlearning accuracy: share of the forgotten training images that are now answered wrongly. Its target is "
+    "what retraining gives: near 100 % for whole classes, far less for a random share.",
     "RA, %": "Remaining accuracy: on the retained training images.",
     "TA, %": "Testing accuracy: on the test images of the retained classes.",
     "Forgotten, %": "Test accuracy on the forgotten classes: low is forgotten.",

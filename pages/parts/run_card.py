@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts import live_run, methods, selection
+from pages.parts import live_run, methods, run_words, selection, sparsity_result
 from pages.parts.compared import num_channels, side
 from pages.parts.downloads import csv_bytes, json_bytes
 from pages.parts.opened import store
@@ -14,6 +14,7 @@ from pages.parts.text import md
 from unlearn_core import comparison
 from unlearn_core.artifacts import read_json
 from unlearn_core.errors import UnlearnError
+from unlearn_core.provenance import told
 from unlearn_core.reproduce import command_line
 from unlearn_core.runs import RunRecord, RunState
 from unlearn_core.verdicts import finding
@@ -69,15 +70,50 @@ def _outcome(record: RunRecord) -> None:
     if record.kind == "unlearn":
         own = side(record.id)
         label = methods.LABELS.get(result["method"], result["method"])
-        text = finding(result["before"], result["after"], result["plan"], num_channels(own), what=label)
+        retrained = result["controls"].get("retrain", {}).get("evaluation")
+        text = finding(
+            result["before"],
+            result["after"],
+            result["plan"],
+            num_channels(own),
+            what=label,
+            retrained=retrained,
+        )
         st.markdown(f"**{md(text)}**")
+        st.caption(md(f"{told(result.get('chosen', ''))} {methods.batch_norms(result)}".strip()))
         selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
+    elif record.kind == "federated":
+        _federated(record, result)
     elif record.kind == "train":
         st.markdown(f"**Test accuracy {result['after']['test_accuracy']:.2%} after training.**")
+    elif record.kind == "sparsify":
+        st.markdown(f"**{md(sparsity_result.sentence(result))}**")
+        sparsity_result.numbers(result)
+        data = str(record.request["settings"]["data"])
+        selection.link(
+            "pages/forget.py", "Unlearn from this sparse model", model=f"run:{record.id}", data=data
+        )
     elif record.kind == "score":
         layers = result["layers"]
         st.markdown(f"**Scored {sum(layers.values()):,} channels of {len(layers)} layers.**")
         selection.link("pages/channel_scores.py", "See the scores")
+
+
+def _federated(record: RunRecord, result: dict[str, Any]) -> None:
+    plan, told = result["plan"], result["federation"]
+    channels = num_channels(side(record.id)) if plan else 0
+    label = f"Federated {run_words.ACTIONS[result['action']]}"
+    st.markdown(f"**{md(finding(result['before'], result['after'], plan, channels, what=label))}**")
+    sent = (told["bytes_down"] + told["bytes_up"]) / 1e6
+    missing = len(told["events"])
+    st.caption(
+        md(
+            f"{told['clients']} clients, {told['partition']} · {sent:,.1f} MB sent · {missing} answers missing or rejected"
+        )
+    )
+    selection.link("pages/federated.py", "See how it went", b=record.id)
+    if run_words.forgets(record):
+        selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
 
 
 def _command(record: RunRecord) -> None:
@@ -165,7 +201,7 @@ def _downloads(record: RunRecord) -> None:
         )
     if record.result is not None:
         _download(row, "JSON", lambda: json_bytes(store().result(record.id)), record, "json")
-    if record.result is not None and record.kind == "unlearn":
+    if record.result is not None and run_words.forgets(record):
         _download(
             row,
             "CSV",

@@ -28,6 +28,8 @@ KINDS = {
     "federated": "Federated",
     "damaged": "Damaged",
 }
+ACTIONS = {"train": "training", "unlearn": "unlearning", "retrain": "retraining"}
+"""What federated runs do."""
 PARTS = {
     "mask_logit": "control: masked logit",
     "random_prune": "control: random channels",
@@ -39,15 +41,23 @@ PARTS = {
 def title_of(record: RunRecord) -> str:
     """What the person called the run, or what it does."""
     what = forgotten(record.request).replace(",", ", ")
+    verb = "Retrain without" if record.request.get("settings", {}).get("action") == "retrain" else "Forget"
     return record.name or (
-        f"Forget {what}" if what else f"{KINDS.get(record.kind, record.kind)}, {when(record.created)}"
+        f"{verb} {what}" if what else f"{KINDS.get(record.kind, record.kind)}, {when(record.created)}"
     )
+
+
+def forgets(record: RunRecord) -> bool:
+    """Whether a run's result has a model before and one after that forgot: unlearning, federated or not."""
+    action = record.request.get("settings", {}).get("action", "")
+    return record.kind == "unlearn" or (record.kind == "federated" and action in {"unlearn", "retrain"})
 
 
 def forgotten(request: Mapping[str, Any]) -> str:
     """What a run was asked to forget, as text."""
     settings = request.get("settings", {})
-    if settings.get("fraction"):
+    # In a federated run it is the share of clients that train in a round.
+    if settings.get("fraction") and "clients" not in settings:
         return f"{float(settings['fraction']):.0%} of images"
     return str(settings.get("forget", ""))
 

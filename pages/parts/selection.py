@@ -16,11 +16,14 @@ DEFAULT_MODEL = "bundled:digits-resnet20"
 DATA_SETS = ("digits", "cifar10", "cifar100", "folder")
 _KEY = "lethe selection"
 _LONGEST = 4096
+_MOST_ROWS = 24
+_MANY = ("forget", "rows")
 _PAGES = Path(__file__).resolve().parents[2]
 # What a choice makes meaningless unless it is chosen along with it.
 _RESETS = {
-    "model": ("data", "layer", "channel", "a", "b", "image"),
-    "data": ("a", "b", "image"),
+    "model": ("data", "layer", "channel", "a", "b", "image", "scenario", "rows"),
+    "data": ("a", "b", "image", "scenario", "rows"),
+    "scenario": ("rows",),
     "cls": ("channel", "image"),
     "layer": ("channel",),
 }
@@ -40,6 +43,8 @@ class Selection:
         a: Run that is compared, or empty.
         b: Run that it is compared with, or empty.
         image: Position in the test set; -1 when none was chosen.
+        scenario: What many runs are compared on, or empty.
+        rows: Rows that are chosen there.
     """
 
     model: str
@@ -51,6 +56,8 @@ class Selection:
     a: str
     b: str
     image: int
+    scenario: str = ""
+    rows: tuple[str, ...] = ()
 
 
 def current() -> Selection:
@@ -102,7 +109,7 @@ def _from_url() -> dict[str, Any]:
     for name in st.query_params:
         if name in _WORDS:
             values = [v[:_LONGEST] for v in st.query_params.get_all(name)]
-            found[name] = tuple(values) if name == "forget" else values[-1]
+            found[name] = tuple(values) if name in _MANY else values[-1]
     return found
 
 
@@ -116,7 +123,7 @@ def _keep(chosen: Mapping[str, Any]) -> None:
 
 
 def _to_url(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {k: list(v) if k == "forget" else str(v) for k, v in chosen.items() if v is not None}
+    texts = {k: list(v) if k in _MANY else str(v) for k, v in chosen.items() if v is not None}
     return {k: texts[k] for k in _WORDS if texts.get(k) and texts[k] != "-1"}
 
 
@@ -135,7 +142,9 @@ def _known(chosen: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("channel", "image"):
         if str(chosen.get(name, "")).isascii() and str(chosen.get(name, "")).isdigit():
             kept[name] = min(int(str(chosen[name])[:9]), 10**8)
-    return {**kept, **{k: str(chosen[k]) for k in ("layer", "a", "b") if chosen.get(k)}}
+    if chosen.get("rows"):
+        kept["rows"] = tuple(dict.fromkeys(str(row) for row in chosen["rows"]))[:_MOST_ROWS]
+    return {**kept, **{k: str(chosen[k]) for k in ("layer", "a", "b", "scenario") if chosen.get(k)}}
 
 
 def _filled(chosen: Mapping[str, Any]) -> Selection:
@@ -156,7 +165,8 @@ def _filled(chosen: Mapping[str, Any]) -> Selection:
             channel = int(np.nanargmax(scores[stats.classes.index(cls)]))
     forget = tuple(chosen.get("forget", ()))
     a, b, image = chosen.get("a", ""), chosen.get("b", ""), int(chosen.get("image", -1))
-    return Selection(model, data, cls, forget, layer, channel, a, b, image)
+    scenario, rows = chosen.get("scenario", ""), tuple(chosen.get("rows", ()))
+    return Selection(model, data, cls, forget, layer, channel, a, b, image, scenario, rows)
 
 
 def default_model() -> str:
@@ -175,4 +185,6 @@ _WORDS = {
     "a": "run",
     "b": "run",
     "image": "image",
+    "scenario": "comparison",
+    "rows": "row",
 }

@@ -4,16 +4,21 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
+from unlearn_core import jobs
 from unlearn_core.checkpoints import fresh_model, open_model
 from unlearn_core.data import open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated import OUTCOME, PARAMS, FederatedRequest, Job, run_engine, write_job
+from unlearn_core.federated.deployment import require_private
+from unlearn_core.locks import holder
 from unlearn_core.models import ModelCard, ModelSpec, Normalization
 from unlearn_core.params import build
 from unlearn_core.progress import silent
+from unlearn_core.runs import RunState, RunStore
 
 pytestmark = pytest.mark.usefixtures("flower")
 
@@ -80,3 +85,86 @@ def test_a_run_that_fails_says_why_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(UnlearnError, match=r"Too few clients \(connect\): 1 of 3 took part, 3 are needed"):
         run_engine("flower", folder, 1, 0, silent)
     assert set(flower_processes()) <= before
+
+
+def processes():
+    """Parent of each living process."""
+    listed = subprocess.run(
+        ["ps", "-Aww", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return {int(pid): int(parent) for pid, parent, stat in rows if not stat.startswith("Z")}
+
+
+def descendants(root):
+    """All processes that this one started, and they, whatever session they are in."""
+    living, found = processes(), {root}
+    while more := {pid for pid, parent in living.items() if parent in found} - found:
+        found |= more
+    return found - {root}
+
+
+def wait_for(what, seconds):
+    end = time.monotonic() + seconds
+    while not (came := what()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return came
+
+
+@pytest.mark.parametrize("end", ["cancelled", "killed"])
+def test_a_run_that_is_stopped_or_killed_takes_everything_with_it(end, tmp_path, monkeypatch):
+    """As the page and the command line start it: through jobs, in a process of its own."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    store = RunStore(tmp_path)
+    settings = {"action": "unlearn", "data": "digits", "model": "bundled:digits-vgg11", "forget": "3"}
+    settings |= {"clients": "2", "engine": "flower", "device": "cpu"}
+    run = jobs.submit(store, "federated", {"settings": settings, "params": {}}, "token").id
+    wait_for(lambda: (store.folder(run) / "supernode-1.log").exists() or store.get(run).state.final, 300)
+    worker = holder(store.lock_file(run))
+    time.sleep(2.0)  # Flower's own helpers start, and the guard looks once a second
+    started = descendants(worker)
+    if len(started) < 4:
+        jobs.cancel(store, run)
+        pytest.fail(f"Flower isn't up: {store.get(run)}")
+    began = time.monotonic()
+    if end == "cancelled":
+        jobs.cancel(store, run)
+    else:
+        os.kill(worker, signal.SIGKILL)
+    assert wait_for(lambda: jobs.refresh(store) or store.get(run).state.final, 10)
+    state = store.get(run).state
+    assert state is (RunState.CANCELLED if end == "cancelled" else RunState.INTERRUPTED)
+    assert end == "killed" or time.monotonic() - began < 5
+    assert wait_for(lambda: not started & set(processes()), 20), started & set(processes())
+
+
+def test_only_connections_that_nobody_can_listen_to(tmp_path):
+    config = """[superlink]
+default = "near"
+[superlink.near]
+address = "127.0.0.1:8000"
+insecure = true
+[superlink.six]
+address = "[::1]:8000"
+insecure = true
+[superlink.safe]
+address = "lethe.example:8000"
+root-certificates = "/certificates/ca.crt"
+[superlink.open]
+address = "lethe.example:8000"
+insecure = true
+"""
+    with pytest.raises(UnlearnError, match=r"no connection 'near'.*are: none"):
+        require_private("near", tmp_path)
+    (tmp_path / "config.toml").write_text(config)
+    for name in ("near", "six", "safe"):
+        require_private(name, tmp_path)
+    with pytest.raises(UnlearnError, match=r"goes to lethe\.example without encryption"):
+        require_private("open", tmp_path)
+    with pytest.raises(UnlearnError, match=r"no connection 'far'.*are: near, six, safe, open"):
+        require_private("far", tmp_path)
+
+
+def test_a_superlink_is_for_the_engine_that_has_one(tmp_path):
+    with pytest.raises(UnlearnError, match="choose flower"):
+        run_engine("local", tmp_path, 2, 0, silent, "class")

@@ -37,6 +37,25 @@ time.sleep(120)
 """
 
 
+# The same with a process that has ended and is forgotten, and a command for the end.
+LAST = f"""
+import json, os, subprocess, sys
+guard = subprocess.Popen([sys.executable, {str(GUARD)!r}], stdin=subprocess.PIPE, start_new_session=True, bufsize=0)
+free = subprocess.Popen(
+    [sys.executable, "-c", "import time; time.sleep(120)"],
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+    start_new_session=True,
+)
+write = f"open({{sys.argv[1]!r}}, 'w').write('done')"
+for told in (free.pid, -free.pid, [sys.executable, "-c", write]):
+    guard.stdin.write(json.dumps(told).encode() + b"\\n")
+print(free.pid, flush=True)
+guard.stdin.close()
+guard.wait()
+"""
+
+
 def alive(pid):
     listed = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
@@ -57,3 +76,18 @@ def test_nothing_outlives_the_run(end):
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(alive, pids))
+
+
+def test_what_has_ended_is_let_go_and_the_last_command_runs(tmp_path):
+    """The number of an ended process may be another's by now: here it is alive, and must stay so."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LAST, str(tmp_path / "last")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    pid = int(ran.stdout)
+    assert (tmp_path / "last").read_text() == "done"
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)

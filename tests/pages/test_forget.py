@@ -31,11 +31,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr(jobs, "refresh", lambda store: ())
     # How fast this machine is, is not what is tested here.
     monkeypatch.setattr("unlearn_core.preview.step_seconds", lambda *args: 0.5)
+    monkeypatch.setattr("unlearn_core.preview.answer_seconds", lambda *args: 0.001)
     return calls
 
 
 def start_button(app: AppTest) -> Any:
-    return next(b for b in app.button if b.label in {"Start", "Started"})
+    return next(b for b in app.button if b.key == "forget start")
 
 
 def texts(app: AppTest) -> str:
@@ -44,11 +45,24 @@ def texts(app: AppTest) -> str:
     )
 
 
-def test_nothing_can_start_before_a_class_is_picked(empty_home: Path, open_page: OpenPage) -> None:
-    app = open_page("forget")
+def test_with_nothing_picked_the_class_in_focus_is_supposed_and_nothing_can_start(
+    empty_home: Path, open_page: OpenPage
+) -> None:
+    app = open_page("forget", cls="3")
     assert not app.exception and not app.error
     assert start_button(app).disabled
-    assert "Pick a class" in texts(app)
+    assert "Nothing is in the basket yet: pick a class" in plain(app)
+    assert "If you forgot “3”: silencing" in plain(app)
+    [by_class, *_] = (t.value for t in app.dataframe)
+    assert by_class.loc[by_class["forgotten"], "class"].tolist() == ["3"]
+    app.button(key="forget focus").click().run()
+    assert not start_button(app).disabled
+    assert "If you forgot" not in plain(app)
+
+
+def plain(app: AppTest) -> str:
+    """All texts without the escapes that keep names from being read as Markdown."""
+    return texts(app).replace("\\", "")
 
 
 def test_shows_the_plan_and_the_masked_accuracy_before_anything_runs(
@@ -213,3 +227,95 @@ def test_the_dock_is_hidden_when_nothing_runs(empty_home: Path) -> None:
     app = AppTest.from_file(str(APP), default_timeout=180).run()
     assert not any("Running" in e.value for e in app.sidebar.markdown)
     assert "Cancel" not in [b.label for b in app.sidebar.button]
+
+
+def test_seeds_and_values_become_numbered_runs_of_one_group(
+    empty_home: Path, open_page: OpenPage, started: list[Any]
+) -> None:
+    app = open_page("forget", forget=["3"])
+    app.selectbox(key="forget method").set_value("gradient_ascent").run()
+    app.text_input(key="forget seeds").set_value("0, 7").run()
+    app.multiselect(key="forget vary gradient_ascent").set_value(["lr"]).run()
+    app.text_input(key="forget values gradient_ascent lr").set_value("1e-3, 2e-3, 4e-3").run()
+    assert not app.exception and not app.error
+    planned = next(t.value for t in app.dataframe if "run" in t.value)
+    assert planned["run"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert "6 runs are queued together: 3 combinations of settings × 2 seeds" in plain(app)
+    assert "for all 6 runs" in plain(app)
+    assert start_button(app).label == "Start 6 runs"
+    start_button(app).click().run()
+    assert not app.exception
+    requests = [call[1] for call in started]
+    asked = [(r["params"]["lr"], r["settings"]["seed"]) for r in requests]
+    assert asked == [(lr, seed) for lr in (0.001, 0.002, 0.004) for seed in (0, 7)]
+    assert len({r["settings"]["group"] for r in requests}) == 1
+    assert {r["settings"]["variants"] for r in requests} == {3}
+    assert started[3][4].endswith("Learning rate 0.002 · Seed 7 (4 of 6)")
+    assert start_button(app).disabled and start_button(app).label == "Started 6 runs"
+
+
+def test_a_set_that_was_started_by_half_is_completed_and_never_doubled(
+    empty_home: Path, open_page: OpenPage, started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = jobs.submit
+
+    def stop_after_one(*args: Any) -> Any:
+        if started:
+            raise UnlearnError("There is no room to write.")
+        return whole(*args)
+
+    monkeypatch.setattr(jobs, "submit", stop_after_one)
+    app = open_page("forget", forget=["3"])
+    app.text_input(key="forget seeds").set_value("2").run()
+    start_button(app).click().run()
+    assert "no room" in plain(app)
+    monkeypatch.setattr(jobs, "submit", whole)
+    assert not start_button(app).disabled
+    start_button(app).click().run()
+    seeds = [r.request["settings"]["seed"] for r in RunStore(empty_home).list()]
+    assert sorted(seeds) == [0, 1]
+
+
+def test_bad_seeds_are_a_sentence_and_nothing_can_start(empty_home: Path, open_page: OpenPage) -> None:
+    app = open_page("forget", forget=["3"])
+    app.text_input(key="forget seeds").set_value("many").run()
+    assert "Seeds can't be 'many'" in app.error[0].value.replace("\\", "")
+    assert start_button(app).disabled and not app.exception
+
+
+def test_a_random_share_is_measured_by_retraining(
+    empty_home: Path, open_page: OpenPage, started: list[Any]
+) -> None:
+    app = open_page("forget", forget=["3"])
+    app.segmented_control(key="forget what").set_value("Random share").run()
+    assert not app.exception and not app.error
+    offered = app.selectbox(key="forget method").options
+    assert not any("TF-IDF" in o for o in offered) and any("SCRUB" in o for o in offered)
+    # 10 % of 1,438 training images, drawn by the seed from all classes.
+    assert "Seed 0 draws 144 of 1,438 training images" in plain(app)
+    assert "what retraining gives, not 100 %" in plain(app)
+    labels = {c.label for c in app.checkbox}
+    assert "Mask the logit" not in labels and "Retrain" in labels
+    start_button(app).click().run()
+    settings = started[0][1]["settings"]
+    assert (settings["forget"], settings["fraction"]) == ("", 0.1)
+    assert settings["controls"] == "none" and settings["method"] == "fine_tune"
+
+
+def test_the_form_says_where_its_settings_come_from(empty_home: Path, open_page: OpenPage) -> None:
+    app = open_page("forget", forget=["3"])
+    assert "Settings: recommended" in plain(app)
+    app.selectbox(key="forget method").set_value("scrub").run()
+    assert "Settings: published" in plain(app)
+    app.number_input(key="forget scrub temperature").set_value(2.0).run()
+    assert "Settings: by hand" in plain(app)
+
+
+def test_retraining_begins_with_the_models_own_recipe(
+    empty_home: Path, open_page: OpenPage, started: list[Any]
+) -> None:
+    app = open_page("forget", forget=["3"])
+    app.selectbox(key="forget method").set_value("retrain").run()
+    start_button(app).click().run()
+    assert started[0][1]["params"]["epochs"] == 3  # as the small model was trained
+    assert started[0][1]["params"]["batch_size"] == 64

@@ -103,3 +103,19 @@ def test_names_with_commas_and_ampersands_travel(app: AppTest) -> None:
     app.session_state["changes"] = [{"a": "x&y=1,2"}]
     assert seen(app)["a"] == "x&y=1,2"
     assert "a=x%26y%3D1%2C2" in app.text[1].value
+
+
+def test_a_comparison_and_its_rows_are_kept_in_the_address(app: AppTest) -> None:
+    app.query_params.update({"scenario": "ab12", "rows": ["fine_tune-1", "retrain-2", "fine_tune-1"]})
+    found = seen(app)
+    assert (found["scenario"], found["rows"]) == ("ab12", ["fine_tune-1", "retrain-2"])
+    assert "scenario=ab12&rows=fine_tune-1&rows=retrain-2" in app.text[1].value
+
+
+def test_rows_belong_to_a_comparison_and_a_comparison_to_a_model(app: AppTest) -> None:
+    app.query_params.update({"scenario": "ab12", "rows": ["x"]})
+    app.session_state["changes"] = [{"scenario": "cd34"}]
+    found = seen(app)
+    assert (found["scenario"], found["rows"]) == ("cd34", [])
+    app.session_state["changes"] = [{"model": "bundled:digits-vgg11"}]
+    assert seen(app)["scenario"] == ""

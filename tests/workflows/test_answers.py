@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from unlearn_core import mia
+from unlearn_core import audit, mia
 from unlearn_core.checkpoints import open_model, save_model
 from unlearn_core.data import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
@@ -67,6 +67,13 @@ def test_attacks_and_distances_are_those_of_the_models_themselves(opened, tmp_pa
     assert attacks["efficacy"] == pytest.approx(mia.efficacy(retain[:40], test, confidence(split.forget)))
     assert attacks["non_members"] == attacks["members"] == 40
     assert attacks["loss_attack_against"] == "test_forget"
+
+    kept = audit.load_answers(tmp_path / "membership_after.npz")
+    assert 1 / (1 + np.exp(-kept["forget"].margin)) == pytest.approx(confidence(split.forget), abs=1e-5)
+    assert kept["test_forget"].indices.tolist() == split.test_forget.indices.tolist()
+    assert sorted(kept["retain"].indices.tolist()) == split.retain.indices.tolist()
+    files = {path.name for path in tmp_path.glob("membership_*.npz")}
+    assert files == {f"membership_{name}.npz" for name in ("before", "after", "untouched", "retrain")}
 
     near, retrained = result["to_retrain"], result["controls"]["retrain"]["evaluation"]
     assert near["gaps"]["ra"] == pytest.approx(abs(result["after"]["ra"] - retrained["ra"]))

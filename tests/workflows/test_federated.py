@@ -73,6 +73,30 @@ def test_the_federation_is_told_whole(runs):
     assert told["bytes_up"] == sent > 0 and told["events"] == []
 
 
+def test_retraining_is_compared_with_the_model_that_was_to_forget(runs):
+    trained = runs["train"][0]["after"]
+    assert runs["retrain"][0]["before"]["confusion"] == trained["confusion"]
+    assert [runs[a][0]["method"] for a in ("train", "unlearn", "retrain")] == [
+        "train",
+        "tfidf_prune",
+        "retrain",
+    ]
+
+
+def test_the_plan_is_compared_with_the_exact_one(runs):
+    told = runs["unlearn"][0]["federation"]["agreement"]
+    result, folder = runs["unlearn"]
+    assert told["channels"] == sum(len(g["channels"]) for g in result["plan"]["groups"])
+    floors = {f["k"]: f for f in told["floors"]}
+    # The run's own floor is 50: what it reported is what the floor of 50 leaves.
+    assert floors[50]["agreement"] == told["run"] and floors[1]["agreement"] == 1.0
+    held = np.array(result["federation"]["holdings"])
+    assert floors[50]["hidden"] == pytest.approx(held[held < 50].sum() / held.sum())
+    assert len(told["alone"]) == 5 and len(told["plain_by_class"]) == 10
+    assert [told["alone"][i] is None for i in range(5)] == (held[:, 3] == 0).tolist()
+    assert runs["train"][0]["federation"]["agreement"] is None
+
+
 def test_the_usual_floor_stands_where_it_leaves_enough_and_says_what_it_hides(runs):
     result = runs["unlearn"][0]
     held = np.array(result["federation"]["holdings"])

@@ -85,11 +85,39 @@ def test_a_resumed_run_goes_on_from_finished_parts(inputs, tmp_path):
 
 
 def test_a_random_share(inputs, tmp_path):
-    result = ask(inputs, tmp_path / "run", forget="", fraction=0.25, method="fine_tune", params={"epochs": 1})
+    asked = {"forget": "", "fraction": 0.25, "method": "scrub", "seed": 5}
+    controls = "mask_logit,reset_row,random_prune,fine_tune,gradient_ascent,untouched"
+    result = ask(inputs, tmp_path / "run", **asked, controls=controls, params={"epochs": 1})
     assert result["images"]["forget"] == 30
     assert result["before"]["forget_test_accuracy"] is None
-    assert result["before"]["ua"] is not None
-    assert "mask_logit" not in result["controls"]
+    # Everything but what acts on whole classes.
+    assert set(result["controls"]) == {"fine_tune", "gradient_ascent", "untouched"}
+    assert result["controls"]["untouched"]["evaluation"]["ua"] == result["before"]["ua"]
+    assert result["ladder"][0]["forget_train_accuracy"] == 1 - result["before"]["ua"]
+    assert result["ladder"][-1]["forget_train_accuracy"] == 1 - result["after"]["ua"]
+    # Drawn as documented: the first quarter of a permutation by the seed.
+    with np.load(tmp_path / "run" / result["forget"]["indices"], allow_pickle=False) as kept:
+        assert kept["indices"].tolist() == sorted(np.random.default_rng(5).permutation(120)[:30].tolist())
+        assert str(kept["digest"]) == result["forget"]["digest"]
+
+
+@pytest.mark.parametrize(
+    ("params", "settings", "chosen"),
+    [
+        ({}, {"controls": "none"}, "published"),
+        ({"lr": 0.02}, {"controls": "none"}, "by hand"),
+        ({"lr": 0.02}, {"controls": "none", "variants": 3}, "by hand"),
+        ({"lr": 0.02}, {"controls": "retrain", "variants": 3}, "tuned"),
+    ],
+)
+def test_the_result_says_how_its_settings_were_chosen(inputs, tmp_path, params, settings, chosen):
+    result = ask(inputs, tmp_path / "run", method="gradient_ascent", params=params, **settings)
+    assert result["chosen"] == chosen
+
+
+def test_beside_another_method_than_pruning_a_control_keeps_its_own_rate(inputs, tmp_path):
+    result = ask(inputs, tmp_path / "run", method="boundary_shrink", params={}, controls="fine_tune")
+    assert result["controls"]["fine_tune"]["params"]["lr"] == 0.01
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,19 @@ def require_flower() -> None:
         )
 
 
-def run_engine(engine: str, folder: Path, clients: int, seed: int, report: Report) -> None:
+def run_engine(
+    engine: str, folder: Path, clients: int, seed: int, report: Report, superlink: str = ""
+) -> None:
     """Does the job in the folder on an engine: `local` in this process, `flower` with processes of their own.
 
+    With the name of a superlink that runs already, `flower` takes its clients.
+
     Raises:
-        UnlearnError: Flower isn't installed, or the run failed.
+        UnlearnError: Flower isn't installed, a superlink was named for another engine, or the run failed.
     """
     require_flower()
+    if superlink and engine != "flower":
+        raise UnlearnError(f"The superlink {superlink!r} plays no part with engine {engine}; choose flower.")
     if engine == "local":
         from unlearn_core.federated.local_grid import run_local
 
@@ -50,4 +56,4 @@ def run_engine(engine: str, folder: Path, clients: int, seed: int, report: Repor
         return
     from unlearn_core.federated.deployment import run_deployed
 
-    run_deployed(folder, clients, report)
+    run_deployed(folder, clients, report, superlink)

@@ -23,8 +23,9 @@ from unlearn_core.data import Dataset, ImageSet, align_classes, class_index, ope
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.client import ANSWERS, Site, answer
 from unlearn_core.federated.course import JOB, conduct
-from unlearn_core.federated.messages import Answer, Arrays, Ask, Exchange
+from unlearn_core.federated.messages import Answer, Arrays, Ask, Exchange, SecureSum
 from unlearn_core.federated.partition import Positions, draw, parse_partition
+from unlearn_core.federated.secure import masked, read_asked, secaggplus_mod, secure_total
 from unlearn_core.progress import Progress, Report
 
 _CATEGORY = {"train": "train", "evaluate": "evaluate"}
@@ -37,6 +38,8 @@ def make_client_app() -> ClientApp:
     for kind in ANSWERS:
         register = getattr(app, _CATEGORY.get(kind, "query"))
         register(kind)(_reply)
+    # Flower's SecAgg+ heeds messages of this one kind, without a name behind it.
+    app.train(mods=[secaggplus_mod])(_reply_masked)
     return app
 
 
@@ -48,7 +51,7 @@ def make_server_app(report: Report | None = None) -> ServerApp:
     def main(grid: Grid, context: Context) -> None:
         folder = Path(str(context.run_config["folder"]))
         try:
-            conduct(folder, exchange_over(grid, folder), report or FileReport(folder / PROGRESS))
+            conduct(folder, exchange_over(grid, folder, context), report or FileReport(folder / PROGRESS))
         except UnlearnError as error:
             if report is None:  # nobody else in this process would tell the person
                 write_text(folder / ERROR, str(error))
@@ -85,38 +88,65 @@ def read_reports(path: Path, start: int) -> tuple[list[Progress], int]:
     return [Progress(*json.loads(line)) for line in whole.splitlines()], start + len(whole)
 
 
-def exchange_over(grid: Grid, folder: Path) -> Exchange:
+def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
     """The transport that a Flower grid is."""
     job = json.loads((folder / JOB).read_text())
     names = ("data", "partition", "clients", "seed", "dropout", "device")
     site = {**{name: job["asked"][name] for name in names}, "classes": job["classes"]}
 
     def ask(asks: Mapping[int, Ask], deadline: float, heard: Callable[[Answer], None]) -> Sequence[Answer]:
-        records = [(node, _message(node, question, site, deadline)) for node, question in asks.items()]
-        left = {
-            i: node
-            for i, (node, _) in zip(grid.push_messages([m for _, m in records]), records, strict=True)
-            if i
+        # The same model goes to all: written once, not once a client.
+        records = {
+            id(arrays): _record(arrays) for arrays in {id(q.arrays): q.arrays for q in asks.values()}.values()
         }
-        end = time.monotonic() + deadline
+        messages = [_message(node, q, records[id(q.arrays)], site, deadline) for node, q in asks.items()]
         answers: list[Answer] = []
-        while left and time.monotonic() < end:
-            replies = list(grid.pull_messages(list(left)))
-            for reply in replies:
-                asked = left.pop(reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
-                answers.append(_answer_of(reply, asked))
-                heard(answers[-1])
-            if not replies:
-                time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
+
+        def taken(reply: Message, asked: int) -> None:
+            answers.append(_answer_of(reply, asked))
+            heard(answers[-1])
+
+        _gather(grid, messages, deadline, taken)
         return answers
 
-    return Exchange(lambda: list(grid.get_node_ids()), ask)
+    def total(
+        nodes: Sequence[int], question: Ask, bound: float, deadline: float, heard: Callable[[int, int], None]
+    ) -> SecureSum:
+        def send(messages: list[Message]) -> list[Message]:
+            replies: list[Message] = []
+
+            def taken(reply: Message, asked: int) -> None:
+                replies.append(reply)
+                heard(len(replies), len(messages))
+
+            _gather(grid, messages, deadline, taken)
+            return replies
+
+        config = {"json": json.dumps(question.config), "site": json.dumps(site), "kind": question.kind}
+        return secure_total(grid, context, nodes, question, config, bound, send)
+
+    return Exchange(lambda: list(grid.get_node_ids()), ask, total)
 
 
-def _message(node: int, ask: Ask, site: Mapping[str, Any], deadline: float) -> Message:
+def _gather(
+    grid: Grid, messages: Sequence[Message], deadline: float, taken: Callable[[Message, int], None]
+) -> None:
+    """Sends messages and hands on every reply that comes in time, with the node that was asked."""
+    nodes = [message.metadata.dst_node_id for message in messages]
+    left = {i: node for i, node in zip(grid.push_messages(messages), nodes, strict=True) if i}
+    end = time.monotonic() + deadline
+    while left and time.monotonic() < end:
+        replies = list(grid.pull_messages(list(left)))
+        for reply in replies:
+            taken(reply, left.pop(reply.metadata.reply_to_message_id, reply.metadata.src_node_id))
+        if not replies:
+            time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
+
+
+def _message(node: int, ask: Ask, arrays: ArrayRecord, site: Mapping[str, Any], deadline: float) -> Message:
     content = RecordDict(
         {
-            "arrays": _record(ask.arrays),
+            "arrays": arrays,
             "config": ConfigRecord({"json": json.dumps(ask.config), "site": json.dumps(site)}),
         }
     )
@@ -137,6 +167,15 @@ def _reply(message: Message, context: Context) -> Message:
         {"arrays": _record(given.arrays), "config": ConfigRecord({"json": json.dumps(given.config)})}
     )
     return Message(content, reply_to=message)
+
+
+def _reply_masked(message: Message, context: Context) -> Message:
+    """A client's work on a question of which the server shall see the sum alone."""
+    arrays, told = read_asked(message)
+    site, config = json.loads(str(told["site"])), json.loads(str(told["json"]))
+    own = _site(context, site, config["exchange"])
+    _perhaps_drop_out(site, own.client, config["exchange"], str(told["kind"]))
+    return masked(message, answer(Ask(str(told["kind"]), arrays, config), own), float(told["bound"]))
 
 
 def _answer_of(reply: Message, asked: int) -> Answer:
@@ -179,7 +218,7 @@ def _site(context: Context, site: Mapping[str, Any], exchange: int) -> Site:
     # Only a rehearsal may know its noise in advance; at a real site it comes from the operating system.
     seed = config.get("noise-seed")
     noise = np.random.default_rng(None if seed is None else [int(seed), client, exchange])
-    return Site(context.node_id, client, classes, images, site["device"], noise)
+    return Site(context.node_id, client, classes, images, site["device"], noise, "data" in config)
 
 
 def _relabelled(dataset: Dataset, classes: Sequence[str]) -> ImageSet:

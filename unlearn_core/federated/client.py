@@ -44,6 +44,7 @@ class Site:
         images: The training images that it holds.
         device: On what it computes.
         noise: Where its privacy noise comes from; must be nobody else's to know.
+        own_data: Whether it holds images of its own, not a drawn part of the run's data set.
     """
 
     node: int
@@ -52,6 +53,7 @@ class Site:
     images: ImageSet
     device: str
     noise: np.random.Generator
+    own_data: bool = False
 
 
 def answer(ask: Ask, site: Site) -> Answer:
@@ -80,7 +82,8 @@ def _register(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
             f"{', '.join(site.classes)}, {site.images.images.shape[-1]} pixels."
         )
     train = kept_images(site.images, ask.config["forget"])
-    return {}, {"client": site.client, "images": len(site.images), "train_images": len(train)}
+    counts = {"client": site.client, "images": len(site.images), "train_images": len(train)}
+    return {}, {**counts, "own_data": site.own_data}
 
 
 def _stats(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:

@@ -25,6 +25,7 @@ from unlearn_core.data import (
     parse_dataset,
     split_dataset,
 )
+from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.client import example_for
 from unlearn_core.federated.messages import (
     Arrays,
@@ -34,8 +35,9 @@ from unlearn_core.federated.messages import (
     state_of,
     stats_to_arrays,
 )
+from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import PARAMS, FederatedRequest, rules_of
-from unlearn_core.federated.server import Server
+from unlearn_core.federated.server import LEAST_CLIENTS, Server
 from unlearn_core.federated.validate import Schema, schema_of
 from unlearn_core.inference import choose_device, evaluating
 from unlearn_core.models import Classifier, ModelCard, card_to_plain
@@ -144,6 +146,7 @@ class _Course:
     def run(self) -> None:
         """The whole course."""
         card, forget = self.loaded.card, list(self.job.forget)
+        self._require_possible()
         self._clocked(
             lambda: self.server.register(
                 {"fingerprint": fingerprint(card.classes, card.image_size), "forget": forget}
@@ -171,6 +174,19 @@ class _Course:
             },
         )
 
+    def _require_possible(self) -> None:
+        if not self.job.asked.secure or self.job.asked.action != "unlearn":
+            return
+        if self.job.asked.weighting == "plain":
+            raise UnlearnError(
+                "The plain average needs each client's own statistics, which secure hides; choose weighting counts."
+            )
+        if self.job.asked.clients < LEAST_CLIENTS:
+            raise UnlearnError(
+                f"A secure sum needs {LEAST_CLIENTS} clients or more, not {self.job.asked.clients}: of two, each "
+                "could tell the other's part."
+            )
+
     def _prune(self) -> None:
         """Makes the plan of all clients' statistics, and the pruned model as every client makes it from the plan."""
         example = example_for(self.model, self.split.test.images)
@@ -193,13 +209,17 @@ class _Course:
                 "silence": plan_to_plain(silence) if silence else None,
             },
         )
-        parts = self.server.stats(
-            ask, self._stats_schema(), self.split.classes, with_noise=bool(self.job.privacy["epsilon"])
-        )
-        whole = self.server.whole(parts)
+        schema, parts = self._stats_schema(), {}
+        privacy = build(Privacy, self.job.privacy)
+        if self.job.asked.secure:
+            whole = self.server.secure_stats(ask, schema, self.split.classes, privacy)
+        else:
+            parts = self.server.stats(ask, schema, self.split.classes, with_noise=bool(privacy.epsilon))
+            whole = self.server.whole(parts)
         if silence is None:
             _write_npz(self.folder / "stats_before.npz", lambda file: save_stats(whole, file))
-            _write_npz(self.folder / "client_stats.npz", lambda file: _save_parts(parts, file))
+            if parts:
+                _write_npz(self.folder / "client_stats.npz", lambda file: _save_parts(parts, file))
         return whole
 
     def _stats_schema(self) -> Schema:

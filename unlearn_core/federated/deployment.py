@@ -1,6 +1,7 @@
-"""Flower as real processes on this machine: one superlink, a supernode for each client, all over loopback.
+"""Flower as real processes: one superlink and a supernode for each client on this machine, or a superlink that runs already.
 
-A guard beside them ends everything when the run ends, however it ends: Flower's helpers outlive a polite stop.
+A guard beside them ends everything when the run ends, however it ends: Flower's helpers outlive a polite stop. Of a
+superlink that somebody else started, only the run is ended.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,20 +51,58 @@ server = make_server_app()
 """
 
 
-def run_deployed(folder: Path, clients: int, report: Report) -> None:
+def run_deployed(folder: Path, clients: int, report: Report, superlink: str = "") -> None:
     """Does the job in the folder with a process for the server and one for each client; none of them is left behind.
+
+    Args:
+        folder: Where the job is, and its outcome will be; the superlink's machine must see it under the same path.
+        clients: How many supernodes to start.
+        report: Told what the server reports.
+        superlink: A connection in Flower's own `config.toml`, whose supernodes are the clients; empty starts all here.
 
     Raises:
         UnlearnError: Flower didn't come up, a process died, or the run itself failed.
     """
-    with tempfile.TemporaryDirectory(prefix="lethe-") as made, _Group(Path(made), folder) as group:
-        ports = _free_ports(clients + 1)
-        group.start("superlink", _superlink(ports[0]))
-        group.wait_for_port(ports[0], report)
-        for client in range(clients):
-            group.start(f"supernode-{client}", _supernode(ports[0], ports[1 + client], client, clients))
-        run_id = group.submit(ports[0])
+    if superlink:
+        require_private(superlink, flower_home())
+    with tempfile.TemporaryDirectory(prefix="lethe-") as made, _Group(Path(made), folder, superlink) as group:
+        if not superlink:
+            ports = _free_ports(clients + 1)
+            group.start("superlink", _superlink(ports[0]))
+            group.wait_for_port(ports[0], report)
+            for client in range(clients):
+                group.start(f"supernode-{client}", _supernode(ports[0], ports[1 + client], client, clients))
+            group.connect(ports[0])
+        run_id = group.submit()
         group.watch(run_id, report)
+
+
+def flower_home() -> Path:
+    """Where Flower keeps its settings."""
+    return Path(os.environ.get("FLWR_HOME") or Path.home() / ".flwr")
+
+
+def require_private(superlink: str, home: Path) -> None:
+    """Lets only connections pass over which nobody can listen: encrypted ones, and those within this machine.
+
+    Raises:
+        UnlearnError: There is no such connection, or it goes to another machine in clear text.
+    """
+    path = home / "config.toml"
+    try:
+        known = tomllib.loads(path.read_text("utf-8"))["superlink"]
+        told = {name: value for name, value in known.items() if isinstance(value, dict)}
+    except (OSError, KeyError, AttributeError, ValueError):
+        told = {}
+    if superlink not in told:
+        names = ", ".join(told) or "none"
+        raise UnlearnError(f"Flower knows no connection {superlink!r}; those in {path} are: {names}.")
+    host = str(told[superlink].get("address", "")).rpartition(":")[0].strip("[]")
+    if told[superlink].get("insecure") and host not in ("127.0.0.1", "localhost", "::1"):
+        raise UnlearnError(
+            f"The connection {superlink!r} goes to {host} without encryption; in {path} give it root-certificates "
+            "instead of insecure = true."
+        )
 
 
 class _Group:
@@ -70,14 +110,14 @@ class _Group:
 
     guard: "subprocess.Popen[bytes]"
 
-    def __init__(self, home: Path, folder: Path) -> None:
-        self.home, self.folder = home, folder.resolve()
+    def __init__(self, home: Path, folder: Path, superlink: str) -> None:
+        self.home, self.folder, self.link = home, folder.resolve(), superlink or "loop"
         self.started: dict[str, subprocess.Popen[bytes]] = {}
         root = str(Path(unlearn_core.__file__).parents[1])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
         self.env = {
             **os.environ,
-            "FLWR_HOME": str(home / "flower"),
+            "FLWR_HOME": str(flower_home() if superlink else home / "flower"),
             "FLWR_TELEMETRY_ENABLED": "0",
             "PYTHONPATH": path,
             # Flower starts its helpers by name.
@@ -87,7 +127,12 @@ class _Group:
     def __enter__(self) -> "_Group":
         command = [sys.executable, str(Path(__file__).with_name("guard.py"))]
         self.guard = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, bufsize=0
+            command,
+            env=self.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            bufsize=0,
         )
         return self
 
@@ -99,7 +144,6 @@ class _Group:
 
     def start(self, name: str, command: Sequence[str]) -> None:
         """Starts a process in a session of its own, and has it guarded."""
-        assert self.guard.stdin
         with (self.folder / f"{name}.log").open("wb") as log:
             self.started[name] = subprocess.Popen(
                 command,
@@ -109,7 +153,12 @@ class _Group:
                 stderr=log,
                 start_new_session=True,
             )
-        self.guard.stdin.write(f"{self.started[name].pid}\n".encode())
+        self._tell_guard(self.started[name].pid)
+
+    def _tell_guard(self, told: int | list[str]) -> None:
+        """A process to watch, or to watch no longer (negative), or a command to run at the end."""
+        assert self.guard.stdin
+        self.guard.stdin.write(json.dumps(told).encode() + b"\n")
 
     def wait_for_port(self, port: int, report: Report) -> None:
         """Returns when something listens there."""
@@ -122,21 +171,26 @@ class _Group:
             time.sleep(_POLL)
         raise UnlearnError(f"Flower's superlink did not come up within {_GRACE:g} s; see superlink.log.")
 
-    def submit(self, port: int) -> str:
-        """Hands the apps to the superlink; the run's id there."""
+    def connect(self, port: int) -> None:
+        """Tells Flower where the superlink of this group is."""
+        flower = self.home / "flower"
+        flower.mkdir(exist_ok=True)
+        connection = f'[superlink.{self.link}]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
+        (flower / "config.toml").write_text(connection)
+
+    def submit(self) -> str:
+        """Hands the apps to the superlink; the run's id there. The guard ends the run where nobody else can."""
         app = self.home / "app"
         app.mkdir()
         (app / "pyproject.toml").write_text(_APP.format(folder=json.dumps(str(self.folder))))
         (app / "lethe_app.py").write_text(_CODE)
-        flower = self.home / "flower"
-        flower.mkdir(exist_ok=True)
-        (flower / "config.toml").write_text(
-            f'[superlink.loop]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
-        )
-        told = self._flwr("run", str(app), "loop", "--format", "json")
+        told = self._flwr("run", str(app), self.link, "--format", "json")
         if not told.get("success"):
             raise UnlearnError(f"Flower didn't take the run: {told.get('error-message', told)}")
-        return str(told["run-id"])
+        run_id = str(told["run-id"])
+        if not self.started:
+            self._tell_guard([_tool("flwr"), "stop", run_id, self.link])
+        return run_id
 
     def watch(self, run_id: str, report: Report) -> None:
         """Tells the listener what the server reports, until the run has ended.
@@ -160,29 +214,45 @@ class _Group:
             time.sleep(_POLL)
 
     def _require_running(self, run_id: str) -> None:
-        told = self._flwr("list", "loop", "--run-id", run_id, "--format", "json")
+        told = self._flwr("list", self.link, "--run-id", run_id, "--format", "json")
         runs = told.get("runs", [])
         status = str(runs[0].get("status", "")) if runs else ""
         if status.startswith("finished") and not (self.folder / OUTCOME).is_file():
             time.sleep(1)
             if not (self.folder / ERROR).is_file() and not (self.folder / OUTCOME).is_file():
-                raise UnlearnError(f"Flower ended the run ({status}) without a result; see superlink.log.")
+                raise UnlearnError(
+                    f"Flower ended the run ({status}) without a result; see superlink.log, or the superlink's own "
+                    "log where it runs apart."
+                )
 
     def _require_alive(self) -> None:
-        """The superlink must live; a supernode may die."""
-        link = self.started["superlink"]
-        if link.poll() is not None:
+        """A superlink of this group must live; a supernode may die."""
+        link = self.started.get("superlink")
+        if link and link.poll() is not None:
             raise UnlearnError(f"Flower's superlink ended with status {link.returncode}; see superlink.log.")
 
     def _flwr(self, *words: str) -> Mapping[str, Any]:
-        done = subprocess.run(
-            [_tool("flwr"), *words], env=self.env, capture_output=True, text=True, timeout=_GRACE, check=False
+        command = subprocess.Popen(
+            [_tool("flwr"), *words],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
-        start = done.stdout.find("{")
+        self._tell_guard(command.pid)
+        with command:
+            try:
+                said, complaint = command.communicate(timeout=_GRACE)
+            except subprocess.TimeoutExpired:
+                command.kill()
+                raise UnlearnError(f"flwr {words[0]} gave no answer within {_GRACE:g} s.") from None
+        self._tell_guard(-command.pid)  # the number may be another process's soon
         try:
-            told: dict[str, Any] = json.loads(done.stdout[start:])
+            told: dict[str, Any] = json.loads(said[said.find("{") :])
         except ValueError:
-            said = (done.stderr or done.stdout).strip()[-300:]
+            said = (complaint or said).strip()[-300:]
             raise UnlearnError(f"flwr {words[0]} failed: {said}") from None
         return told
 

@@ -1,9 +1,11 @@
 """A small process that outlives a run and leaves nothing of it behind: run by its path, standard library only.
 
 It is told process ids on its standard input, watches what they start (Flower's helpers make sessions of their own), and
-ends all of them when the input ends: when the run is over, was cancelled, or died without a chance to clean up.
+ends all of them when the input ends: when the run is over, was cancelled, or died without a chance to clean up. A
+negative number is a process that has ended and is watched no longer; a command (a JSON list of words) is run at the end.
 """
 
+import json
 import os
 import select
 import signal
@@ -13,25 +15,36 @@ import time
 
 _EVERY = 1.0
 _GRACE = 2.0
+_LAST = 60.0
 
 
 def guard() -> None:
     """Watches until standard input ends, then ends everything that it was told of, with all its descendants."""
     known: dict[int, int] = {}
     roots: set[int] = set()
+    last: list[list[str]] = []
     pending, ended = b"", False
     while not ended:
         if select.select([sys.stdin], [], [], _EVERY)[0]:
             told = os.read(sys.stdin.fileno(), 4096)
             ended, pending = not told, pending + told
             *lines, pending = pending.split(b"\n")
-            roots.update(int(line) for line in lines)
+            for told in map(json.loads, lines):
+                if isinstance(told, list):
+                    last.append(told)
+                elif told > 0:
+                    roots.add(told)
+                else:
+                    roots.discard(-told)
+                    known.pop(-told, None)
         known.update(_descendants(roots, known))
     for sign in (signal.SIGTERM, signal.SIGKILL):
         end = time.monotonic() + _GRACE
         _signal(known, sign)
         while _living(known) and time.monotonic() < end:
             time.sleep(0.1)
+    for command in last:
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LAST, check=False)
 
 
 def _descendants(roots: set[int], known: dict[int, int]) -> dict[int, int]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from flwr.app import Context, Error, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
@@ -30,6 +30,8 @@ class LocalGrid(Grid):
 
     def __init__(self, app: ClientApp, nodes: dict[int, dict[str, Any]]) -> None:
         self._app, self._nodes = app, nodes
+        # What a client remembers between messages: its keys, in the course of a secure sum.
+        self._memory = {node: RecordDict() for node in nodes}
         self._waiting: dict[str, Message] = {}
         self._pushed = 0
 
@@ -63,6 +65,7 @@ class LocalGrid(Grid):
             self._pushed += 1
             ids.append(str(self._pushed))
             message.metadata.__dict__["_message_id"] = ids[-1]
+            message.content = _sent(message.content)
             self._waiting[ids[-1]] = message
         return ids
 
@@ -79,7 +82,7 @@ class LocalGrid(Grid):
 
     def _answered(self, message: Message) -> Message:
         node = message.metadata.dst_node_id
-        context = Context(_RUN, node, self._nodes[node], RecordDict(), {})
+        context = Context(_RUN, node, self._nodes[node], self._memory[node], {})
         with _identity(node):
             try:
                 return self._app(message, context)
@@ -87,6 +90,13 @@ class LocalGrid(Grid):
                 raise
             except Exception as error:  # whatever a client dies of, the server only hears that it did
                 return Message(Error(code=0, reason=f"{error}"), reply_to=message)
+
+
+def _sent(content: RecordDict) -> RecordDict:
+    """A message's content as another process would get it: what the reader takes out of it stays in the sender's."""
+    return RecordDict(
+        {name: ConfigRecord(dict(r)) if isinstance(r, ConfigRecord) else r for name, r in content.items()}
+    )
 
 
 def run_local(folder: Path, clients: int, seed: int, report: Report) -> None:

@@ -48,6 +48,25 @@ class Answer:
     error: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class SecureSum:
+    """The sum of what clients answered, of which the server sees no part.
+
+    Attributes:
+        arrays: The sums, in the order in which a client gives its arrays; none where too few clients were left.
+        nodes: Whose answers are in it.
+        up: Bytes from each node.
+        down: Bytes to each node.
+        errors: Why a node dropped out.
+    """
+
+    arrays: tuple[NDArray[Any], ...]
+    nodes: tuple[int, ...]
+    up: Mapping[int, int]
+    down: Mapping[int, int]
+    errors: Mapping[int, str]
+
+
 @dataclass(frozen=True)
 class Exchange:
     """The transport, as the server sees it.
@@ -56,10 +75,13 @@ class Exchange:
         nodes: Who is connected now.
         ask: Puts one question to each node, tells the listener of every answer as it comes, and returns all that
             came within that many seconds.
+        total: Puts one question to all nodes and returns the sum of their answers alone, of which no number may be
+            larger than the bound; tells the listener how many messages came, of how many. None where it can't.
     """
 
     nodes: Callable[[], Sequence[int]]
     ask: Callable[[Mapping[int, Ask], float, Callable[[Answer], None]], Sequence[Answer]]
+    total: Callable[[Sequence[int], Ask, float, float, Callable[[int, int], None]], SecureSum] | None = None
 
 
 def payload_bytes(arrays: Arrays, config: Mapping[str, Any]) -> int:

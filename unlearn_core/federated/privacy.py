@@ -52,6 +52,14 @@ def noisy(stats: ActivationStats, privacy: Privacy, rng: np.random.Generator) ->
     return replace(stats, sums=sums, counts=counts.astype(np.int64))
 
 
+def noise_reach(privacy: Privacy, channels: int) -> float:
+    """How far noise takes a sum at most: ten deviations, which one number in 10^23 passes; 0 without noise."""
+    if not privacy.epsilon:
+        return 0.0
+    deviation = math.sqrt(2) * gaussian_sigma(privacy.epsilon, privacy.delta)
+    return 10 * deviation * max(1.0, privacy.clip * math.sqrt(channels))
+
+
 def protected(stats: ActivationStats, privacy: Privacy, rng: np.random.Generator) -> ActivationStats:
     """What may leave the client: with noise where it was asked for, and without the classes of few images."""
     reported = noisy(stats, privacy, rng) if privacy.epsilon else stats

@@ -80,7 +80,15 @@ class FederatedRequest:
     clip: float = setting(
         0.5, "With epsilon: largest root mean square of an image's activations in a layer", low=1e-6, high=1e6
     )
+    secure: bool = setting(
+        False,
+        "Add up statistics under masks (SecAgg+): the server sees their sum alone, and can check no client's",
+    )
     engine: str = setting("local", "local: in this process; flower: real processes", choices=ENGINES)
+    superlink: str = setting(
+        "",
+        "With flower: a connection in Flower's config.toml, whose SuperNodes are the clients; empty starts all",
+    )
     seed: int = setting(0, "Of every random draw", low=0)
     device: str = setting("auto", "auto, cuda, mps or cpu")
 

@@ -16,14 +16,22 @@ from unlearn_core.federated.messages import (
     Arrays,
     Ask,
     Exchange,
+    SecureSum,
     payload_bytes,
     stats_from_arrays,
 )
+from unlearn_core.federated.privacy import Privacy, noise_reach
 from unlearn_core.federated.validate import Member, Rejection, Schema
 from unlearn_core.progress import Progress, Report
 
 ATTEMPTS = 3
 """How often an exchange that fell short is tried before the run ends."""
+
+
+LEAST_CLIENTS = 3
+"""In a secure sum: of two clients, each could take its own part away and would know the other's."""
+
+_MOST_MEAN = 32.0  # of an image's mean activation in a channel, far above what batch norm lets through
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,8 @@ class Server:
                 self._note("rejected", answer.node, reason, 0)
             else:
                 counts = {name: answer.config[name] for name in ("client", "images", "train_images")}
-                self.members[answer.node] = Member(answer.node, **counts)
+                own = answer.config.get("own_data") is True
+                self.members[answer.node] = Member(answer.node, **counts, own_data=own)
         self.members = dict(sorted(self.members.items(), key=lambda item: item[1].client))
         for way in ("bytes_down", "bytes_up"):  # now that they have numbers
             known = {f"node {node}": str(member.client) for node, member in self.members.items()}
@@ -115,6 +124,55 @@ class Server:
             for node, member in self.members.items()
             if node in taken
         }
+
+    def secure_stats(
+        self, ask: Ask, schema: Schema, classes: Sequence[str], privacy: Privacy
+    ) -> ActivationStats:
+        """The statistics of all clients that gave them, of which only the sum is ever seen here.
+
+        Raises:
+            UnlearnError: Too few gave them, or this transport has no secure sum.
+        """
+        if self.exchange.total is None:
+            raise UnlearnError("This transport knows no secure sum.")
+        count = 0
+        for _ in range(ATTEMPTS):
+            total = self._total(ask, schema, privacy)
+            count = len(total.nodes) if total.arrays else 0
+            if count >= max(LEAST_CLIENTS, self._needed(len(self.members))):
+                arrays = dict(zip(schema, total.arrays, strict=True))
+                arrays["counts"] = np.rint(arrays["counts"]).astype(np.int64)
+                held = sum(self.members[node].images for node in total.nodes)
+                reason = validate.total_problem(arrays, schema, held, with_noise=bool(privacy.epsilon))
+                if reason:
+                    raise UnlearnError(
+                        f"The secure sum can't be true: {reason} It hides who sent what is wrong."
+                    )
+                return stats_from_arrays(validate.without_dust(arrays), classes, ask.config["tap"])
+        raise UnlearnError(self._too_few("secure sum", count, len(self.members)))
+
+    def _total(self, ask: Ask, schema: Schema, privacy: Privacy) -> SecureSum:
+        """One secure sum over all members, with what it cost and who was lost on the way."""
+        assert self.exchange.total
+        exchange, began = len(self.exchanges) + 1, time.monotonic()
+        numbered = Ask(ask.kind, ask.arrays, {**ask.config, "exchange": exchange})
+        bound = _MOST_MEAN * max(m.images for m in self.members.values()) + noise_reach(
+            privacy, sum(shape[1] for shape, _ in schema.values() if len(shape) == 2)
+        )
+
+        def heard(done: int, asked: int) -> None:
+            self.report(Progress("adding up under masks", done, asked))
+
+        total = self.exchange.total(list(self.members), numbered, bound, self.rules.deadline, heard)
+        # Of a sum that failed, only those are to blame who are known to have failed.
+        for node in set(self.members) - set(total.nodes) if total.arrays else set(total.errors):
+            reason = total.errors.get(node, f"No answer within {self.rules.deadline:g} s.")
+            self._note("dropped", node, reason, 0)
+        ways = {"bytes_down": total.down, "bytes_up": total.up}
+        told = {way: {self._who(n): count for n, count in sent.items()} for way, sent in ways.items()}
+        seconds = round(time.monotonic() - began, 3)
+        self.exchanges.append({"exchange": exchange, "kind": "stats", "round": 0, **told, "seconds": seconds})
+        return total
 
     def whole(self, parts: Mapping[int, ActivationStats]) -> ActivationStats:
         """All clients' statistics as one, by the rules' weighting."""
@@ -219,6 +277,7 @@ class Server:
             who = self._who(answer.node)
             up[who] = up.get(who, 0) + payload_bytes(answer.arrays, answer.config)
             told = {"round": number, "client": who, "answered": not answer.error, "bytes_up": up[who]}
+            told["bytes_down"] = down.get(who, 0)
             if "loss" in answer.config:
                 told["loss"] = answer.config["loss"]
             self.report(Progress(_STAGES[kind], len(up), len(asks), {**told, "keep": True}))

@@ -15,6 +15,8 @@ from unlearn_core.federated.messages import Answer, Arrays
 MOST_IMAGES = 1_000_000_000
 _LARGEST = 1e6  # far above any weight or batch-norm statistic of a network that works
 
+_DUST = 1e-3  # of an image's activation: what masked numbers are rounded by, and more
+
 Schema = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and type that each array must have, by name."""
 
@@ -28,12 +30,14 @@ class Member:
         client: Its number, from 0.
         images: Training images that it holds.
         train_images: Those of them that it trains on: without the classes to forget.
+        own_data: Whether it says that its images are its own, not a drawn part of the run's data set.
     """
 
     node: int
     client: int
     images: int
     train_images: int
+    own_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,38 @@ def stats_problem(answer: Answer, member: Member, schema: Schema, *, with_noise:
         if name != "counts" and sums[counts == 0].any():
             return f"{name!r} holds sums of a class that it has no images of."
     return ""
+
+
+def total_problem(arrays: Arrays, schema: Schema, images: int, *, with_noise: bool) -> str:
+    """What is wrong with the sum of all clients' statistics, of which nothing else can be checked.
+
+    Args:
+        arrays: The sums; counts are whole numbers.
+        schema: What they must be.
+        images: All that the clients in the sum registered.
+        with_noise: Whether clients added noise.
+    """
+    reason = arrays_problem(arrays, schema)
+    counts = arrays.get("counts")
+    if reason or counts is None:
+        return reason
+    if counts.min() < 0 or (not with_noise and counts.sum() > images):
+        return (
+            f"It counts {counts.min()} to {counts.max()} images of a class; {images} are registered in all."
+        )
+    dust = _DUST * max(1.0, float(images))
+    if not with_noise and any(a.min(initial=0.0) < -dust for n, a in arrays.items() if n != "counts"):
+        return "It holds negative sums of activations, which a ReLU can't give."
+    return ""
+
+
+def without_dust(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The same sums without what rounding under masks left: below zero, and of classes without images."""
+    none = arrays["counts"] == 0
+    return {
+        name: values if name == "counts" else np.where(none[:, None], 0.0, values)
+        for name, values in arrays.items()
+    }
 
 
 def far_out(sizes: Mapping[int, float], bound: float) -> list[Rejection]:

@@ -61,10 +61,13 @@ def columns_a_page(num_classes: int) -> int:
     return max(1, min(_MOST_COLUMNS, MOST_CELLS // max(1, num_classes)))
 
 
-def heatmap_chart(shown: Heatmap) -> alt.LayerChart:
-    """Rows are classes, columns channels; a click returns `[{"row": ..., "channel": ...}]` under the selection's name."""
+def heatmap_chart(shown: Heatmap, high: float = 0.0) -> alt.LayerChart:
+    """Rows are classes, columns channels; a click returns `[{"row": ..., "channel": ...}]` under the selection's name.
+
+    `high` is the scale's upper end, for heatmaps that are to be compared; 0 takes the highest value.
+    """
     frame = heatmap_frame(shown)
-    high = float(np.nanmax(shown.values, initial=0.0)) or 1.0
+    high = high or float(np.nanmax(shown.values, initial=0.0)) or 1.0
     x = alt.X(
         "channel:O", sort=list(shown.channels), title="channel", axis=_channel_axis(len(shown.channels))
     )

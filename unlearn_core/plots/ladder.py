@@ -13,15 +13,19 @@ _SHAPES = alt.Scale(domain=["forgotten", "retained"], range=["cross", "circle"])
 
 
 def ladder(
-    rows: Sequence[Mapping[str, Any]], controls: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    rows: Sequence[Mapping[str, Any]],
+    controls: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    share: bool = False,
 ) -> alt.LayerChart:
     """Lines with 95 % bands over the rungs; a control's course is dashed.
 
     Args:
         rows: From `comparison.ladder`.
+        share: Whether a random share is forgotten, so that one line is of training images.
         controls: Rows of each control's ladder, by its label.
     """
     table = pd.DataFrame(rows)
+    axis = "accuracy" if share else "test accuracy"
     rungs = order([r["rung"] for r in rows], *[[r["rung"] for r in c] for c in (controls or {}).values()])
     x = alt.X(
         "rung:N",
@@ -30,7 +34,7 @@ def ladder(
         axis=alt.Axis(labelAngle=0, labelOverlap="greedy"),
         scale=alt.Scale(padding=0.3),
     )
-    y = alt.Y("accuracy:Q", scale=alt.Scale(domain=[0, 100]), axis=percent_axis("test accuracy"))
+    y = alt.Y("accuracy:Q", scale=alt.Scale(domain=[0, 100]), axis=percent_axis(axis))
     colour = alt.Color(
         "group:N",
         scale=_GROUPS,
@@ -42,12 +46,10 @@ def ladder(
         "rung:N",
         "group:N",
         alt.Tooltip("accuracy:Q", format=".1f"),
-        alt.Tooltip("images:Q", title="test images"),
+        alt.Tooltip("images:Q", title="images"),
     ]
     layers = [
-        base.mark_area(opacity=0.16).encode(
-            alt.Y("low:Q", axis=percent_axis("test accuracy")), alt.Y2("high:Q")
-        ),
+        base.mark_area(opacity=0.16).encode(alt.Y("low:Q", axis=percent_axis(axis)), alt.Y2("high:Q")),
         base.mark_line(strokeWidth=2.5).encode(y),
         base.mark_point(size=110, filled=True, opacity=1).encode(
             y,
@@ -58,7 +60,7 @@ def ladder(
     ]
     if controls:
         layers += [_dashed(controls, x, y), *_written(controls, x, y)]
-    return described(alt.layer(*layers), alt_text(rows))
+    return described(alt.layer(*layers), alt_text(rows, share))
 
 
 def loss(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
@@ -84,14 +86,15 @@ def order(*courses: Sequence[str]) -> list[str]:
     return sorted(names, key=_place)
 
 
-def alt_text(rows: Sequence[Mapping[str, Any]]) -> str:
+def alt_text(rows: Sequence[Mapping[str, Any]], share: bool = False) -> str:
     """What the ladder shows, as a sentence."""
     told = []
+    names = {"forgotten": "images to forget", "retained": "test images"} if share else {}
     for group in ("forgotten", "retained"):
         course = [f"{r['rung']} {r['accuracy']:.0f} %" for r in rows if r["group"] == group]
         if course:
-            told.append(f"{group} classes: {', '.join(course)}")
-    return f"Test accuracy by rung. {'; '.join(told)}."
+            told.append(f"{names.get(group, f'{group} classes')}: {', '.join(course)}")
+    return f"{'Accuracy' if share else 'Test accuracy'} by rung. {'; '.join(told)}."
 
 
 def _place(rung: str) -> tuple[int, int, str]:

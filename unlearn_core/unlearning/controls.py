@@ -76,6 +76,7 @@ METHODS = (
         NoParams,
         mask_logit,
         control=True,
+        whole_classes=True,
     ),
     Method(
         "reset_row",
@@ -86,6 +87,7 @@ METHODS = (
         NoParams,
         reset_row,
         control=True,
+        whole_classes=True,
     ),
     Method(
         "random_prune",
@@ -96,5 +98,6 @@ METHODS = (
         tfidf_prune.TfidfPruneParams,
         tfidf_prune.run_random,
         control=True,
+        whole_classes=True,
     ),
 )

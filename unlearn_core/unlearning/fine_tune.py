@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from unlearn_core.models import Classifier
 from unlearn_core.params import setting
-from unlearn_core.training import Pass, Recipe, cross_entropy
+from unlearn_core.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend
 
@@ -18,9 +18,7 @@ class FineTuneParams(Recipe):
     """Published: 10 epochs, learning rate 0.01, constant."""
 
     epochs: int = setting(10, "Passes over the retain set", low=0, high=1000)
-    schedule: str = setting(
-        "constant", "Course of the learning rate", choices=("cosine", "constant", "one_cycle")
-    )
+    schedule: str = setting("constant", "Course of the learning rate", choices=SCHEDULES)
 
 
 def run(model: Classifier, params: FineTuneParams, task: Task) -> Outcome:

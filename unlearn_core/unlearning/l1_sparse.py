@@ -62,7 +62,8 @@ def run(model: Classifier, params: L1SparseParams, task: Task) -> Outcome:
     """Fine-tunes in place, sparser from epoch to epoch."""
     epochs = [[_penalised(model, gamma, params, task)] for gamma in gammas(params)]
     descend(model, epochs, params, task)
-    return Outcome(model, facts={**bn_facts(params), **sparsity(model)})
+    made = {"sparse_by": METHOD.name} if params.proximal and task.mask is None else {}
+    return Outcome(model, facts={**bn_facts(params), **sparsity(model), **made})
 
 
 def gammas(params: L1SparseParams) -> list[float]:
@@ -86,14 +87,19 @@ def penalised_parameters(net: nn.Module, params: L1SparseParams) -> list[nn.Para
 
 
 def sparsity(model: Classifier) -> Mapping[str, Any]:
-    """Shares in [0, 1] of convolution weights, and of all parameters, that are gone."""
+    """How many of the convolutions' weights are gone, nearly or exactly; shares in [0, 1], also of all parameters."""
     convolutions = [m.weight for m in model.net.modules() if isinstance(m, nn.Conv2d)]
     everything = list(model.net.parameters())
+    small, exact = (_count_below(convolutions, size) for size in (SMALL, 0.0))
+    weights = sum(int(t.numel()) for t in convolutions)
     return {
         "sparsity_below": SMALL,
-        "sparsity": _share_below(convolutions, SMALL),
+        "sparsity": small / max(1, weights),
         "sparsity_all": _share_below(everything, SMALL),
-        "exact_zeros": _share_below(convolutions, 0.0),
+        "exact_zeros": exact / max(1, weights),
+        "near_zero_weights": small,
+        "zero_weights": exact,
+        "weights": weights,
     }
 
 
@@ -122,9 +128,12 @@ def soft_threshold(tensors: list[nn.Parameter], size: float) -> None:
         p.copy_(p.sign() * (p.abs() - size).clamp(min=0))
 
 
+def _count_below(tensors: list[Any], size: float) -> int:
+    return sum(int((t.abs() <= size).sum()) for t in tensors)
+
+
 def _share_below(tensors: list[Any], size: float) -> float:
-    gone = sum(int((t.abs() <= size).sum()) for t in tensors)
-    return gone / max(1, sum(int(t.numel()) for t in tensors))
+    return _count_below(tensors, size) / max(1, sum(int(t.numel()) for t in tensors))
 
 
 METHOD = Method(

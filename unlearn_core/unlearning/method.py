@@ -71,6 +71,7 @@ class Method:
         params: A frozen dataclass of settings.
         run: From the model (the method's own copy), its settings and the task to the outcome.
         control: Whether it stands beside results as a control rather than as a proposal.
+        whole_classes: Whether it forgets whole classes only, and refuses a random share.
     """
 
     name: str
@@ -81,3 +82,4 @@ class Method:
     params: type
     run: Callable[[Classifier, Any, Task], Outcome]
     control: bool = False
+    whole_classes: bool = False

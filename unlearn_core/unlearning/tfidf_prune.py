@@ -25,7 +25,7 @@ from unlearn_core.sparsify import SparseMask
 from unlearn_core.surgery import RESIDUAL, channel_groups, mask_of, remove, silenced
 from unlearn_core.training import Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
-from unlearn_core.unlearning.steps import bn_facts, descend, joined
+from unlearn_core.unlearning.steps import bn_facts, descend, drawn, joined
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class TfidfPruneParams(Recipe, PruningSettings):
     epochs: int = setting(3, "Passes over the retain set", low=0, high=1000)
     tap: str = setting("bn_relu", "Where activations are read", choices=tuple(TAPS))
     images_per_class: int = setting(200, "Images of each class to score; 0 takes all", low=0, high=1_000_000)
+    tune_images: int = setting(
+        0, "Retained images to fine-tune on, drawn by the seed; 0 takes all", low=0, high=10_000_000
+    )
     residual: str = setting(
         "mask",
         "Channels of residual sums: silenced one by one, or cut out of all parts of the sum",
@@ -61,14 +64,22 @@ def run(model: Classifier, params: TfidfPruneParams, task: Task) -> Outcome:
     model = Classifier(remove(model.net, plan, example), model.normalization).to(model.mean.device).eval()
     task.enforce(model)
     task.report(Progress("pruning", 1, 1, task.observe("pruned", model)))
+    retain = (
+        drawn(task.split.retain, params.tune_images, task.seed) if params.tune_images else task.split.retain
+    )
     descend(
         model,
-        [[Pass(task.split.retain, cross_entropy)]] * params.epochs,
+        [[Pass(retain, cross_entropy)]] * params.epochs,
         params,
         task,
         after_step=lambda: silent_rows.enforce(model.net),
     )
-    facts = {**bn_facts(params), "images_scored": len(scored), "channels_pruned": plan.total}
+    facts = {
+        **bn_facts(params),
+        "images_scored": len(scored),
+        "images_tuned": len(retain),
+        "channels_pruned": plan.total,
+    }
     return Outcome(model, plan, facts)
 
 
@@ -173,4 +184,5 @@ METHOD = Method(
     link="https://arxiv.org/abs/2110.11794",
     params=TfidfPruneParams,
     run=run,
+    whole_classes=True,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unlearn_core import evaluation, measures, mia
+from unlearn_core import audit, evaluation, measures, mia
 from unlearn_core.artifacts import write_bytes
 from unlearn_core.data import ForgetSplit
 from unlearn_core.evaluation import Predictions
@@ -58,6 +58,12 @@ def keep_answers(path: Path, answers: Answers) -> None:
     """Stores what others are to be compared with: the probabilities of every class."""
     arrays: dict[str, Any] = {name: getattr(answers, name).chances for name in COMPARED}
     arrays = {name: a for name, a in arrays.items() if a is not None}
+    write_bytes(path, npz_bytes(lambda file: np.savez_compressed(file, **arrays)))
+
+
+def keep_membership(path: Path, answers: Answers) -> None:
+    """Stores what membership attacks look at, image by image, of every part."""
+    arrays: dict[str, Any] = audit.arrays_of(vars(answers))
     write_bytes(path, npz_bytes(lambda file: np.savez_compressed(file, **arrays)))
 
 

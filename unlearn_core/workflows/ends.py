@@ -44,11 +44,13 @@ def rung(tested: evaluation.Evaluation) -> dict[str, Any]:
 
 
 def rung_of(evaluated: Mapping[str, Any]) -> dict[str, Any]:
-    """What the ladder shows of an evaluation."""
-    return {
+    """What the ladder shows of an evaluation; for a random share, accuracy on its own images stands for a class's."""
+    shown = {
         k: evaluated[k]
         for k in ("forget_test_accuracy", "retain_test_accuracy", "test_accuracy", "per_class")
     }
+    share = not evaluated["forget_classes"] and evaluated.get("ua") is not None
+    return {**shown, "forget_train_accuracy": 1 - evaluated["ua"]} if share else shown
 
 
 def inputs_of(dataset: Dataset, loaded: LoadedModel) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_core import evaluation
+from unlearn_core.activations import ActivationStats
 from unlearn_core.artifacts import write_bytes
 from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_model, open_model
 from unlearn_core.data import Dataset, ForgetSplit, align_classes, class_index, open_dataset, parse_dataset
@@ -30,13 +31,20 @@ from unlearn_core.federated import (
     split_of,
     write_job,
 )
+from unlearn_core.federated.agreement import MOST_BYTES, Planner, client_parts, compared, load_parts
+from unlearn_core.federated.client import example_for
+from unlearn_core.federated.partition import Positions
 from unlearn_core.inference import choose_device
 from unlearn_core.measurement import measure
 from unlearn_core.models import ModelCard, ModelSpec, own_normalization, parse_normalization
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Report
 from unlearn_core.scoring import LEAST_IMAGES
+from unlearn_core.surgery import channel_groups
 from unlearn_core.workflows.ends import conditions, inputs_of, names_in, rung_of
+
+METHOD_OF = {"train": "train", "unlearn": "tfidf_prune", "retrain": "retrain"}
+"""What an action is called beside centralised results."""
 
 USUAL_K = 50
 """Fewest images of a class that a client reports: membership was inferred with AUC 0.62 at 50, and 0.96 at two."""
@@ -47,7 +55,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
     asked = build(FederatedRequest, request["settings"])
     params = build(PARAMS[asked.action], request.get("params", {}))
     require_flower()
-    dataset, loaded = _start(asked, report)
+    dataset, loaded, original = _start(asked, report)
     forget = _forgotten(asked, dataset)
     split = split_of(dataset, forget)
     parts = draw(
@@ -55,9 +63,10 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
     )
     held = holdings(dataset.train.labels.numpy(), parts, len(dataset.classes))
     privacy, notes = _privacy(asked, held)
-    before = _tested(loaded, split, folder, "before")
-    write_job(folder, Job(asked, params, plain(privacy), forget), loaded.model, loaded.card)
-    run_engine(asked.engine, folder, asked.clients, asked.seed, report)
+    before = _tested(original, split, folder, "before")
+    job = Job(asked, params, plain(privacy), forget)
+    write_job(folder, job, loaded.model, loaded.card)
+    run_engine(asked.engine, folder, asked.clients, asked.seed, report, asked.superlink)
     told = json.loads((folder / OUTCOME).read_text())
     final = open_model(folder / "model.safetensors", device=choose_device(asked.device))
     after = _tested(final, split, folder, "after", told["tallies"])
@@ -65,6 +74,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
     return {
         "kind": "federated",
         "action": asked.action,
+        "method": METHOD_OF[asked.action],
         "params": plain(params),
         "forget": {"classes": [dataset.classes[k] for k in forget], "fraction": 0.0, "digest": split.digest},
         "images": {name: len(getattr(split, name)) for name in ("retain", "forget", "test", "test_forget")},
@@ -76,40 +86,48 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
         "controls": {},
         "plan": told["plan"],
         "facts": {"channels_pruned": final.plan.total if final.plan else 0},
-        "size": {"before": _size(loaded, split), "after": _size(final, split)},
+        "size": {"before": _size(original, split), "after": _size(final, split)},
         "federation": {
             "clients": asked.clients,
             "partition": str(parse_partition(asked.partition)),
             "engine": asked.engine,
             "holdings": held.tolist(),
-            "image_bytes": [int(row.sum()) * dataset.train.images[0].numel() for row in held],
+            "image_bytes": _image_bytes(held, told["members"], dataset.train.images[0].numel()),
             "privacy": asdict(privacy),
+            "agreement": _agreement(job, dataset, loaded, parts, folder, report),
             **{name: told[name] for name in ("members", "events", "exchanges")},
             **_traffic(told["exchanges"]),
         },
-        "notes": [*loaded.notes, *dataset.notes, *notes, *(told["plan"] or {}).get("notes", [])],
-        "inputs": inputs_of(dataset, loaded),
+        "notes": [
+            *loaded.notes,
+            *dataset.notes,
+            *notes,
+            *_own(told["members"]),
+            *(told["plan"] or {}).get("notes", []),
+        ],
+        "inputs": inputs_of(dataset, original),
         **conditions(choose_device(asked.device), params.precision),
     }
 
 
-def _start(asked: FederatedRequest, report: Report) -> tuple[Dataset, LoadedModel]:
-    """The data set in the model's order of classes, and the model that the first round begins with."""
+def _start(asked: FederatedRequest, report: Report) -> tuple[Dataset, LoadedModel, LoadedModel]:
+    """The data set in the model's order of classes, the model of the first round, and the one to compare with."""
     dataset = open_dataset(parse_dataset(asked.data), report)
     if not asked.model:
         if asked.action == "unlearn":
             raise UnlearnError("There is no model to unlearn from; give --model, or train one first.")
-        return dataset, _fresh(_new_card(asked, dataset), asked.seed)
+        fresh = _fresh(_new_card(asked, dataset), asked.seed)
+        return dataset, fresh, fresh
     loaded = open_model(asked.model, dataset, normalize=asked.normalize, device=choose_device(asked.device))
     dataset = align_classes(dataset, loaded.card.classes)
     if asked.action == "retrain":
-        return dataset, _fresh(replace(loaded.card, facts={}), asked.seed)
+        return dataset, _fresh(replace(loaded.card, facts={}), asked.seed), loaded
     if loaded.plan:
         raise UnlearnError(
             f"{loaded.card.name} is pruned already, and clients get the plan for an unpruned model; "
             "choose the model that it was made from, and forget all classes at once."
         )
-    return dataset, loaded
+    return dataset, loaded, loaded
 
 
 def _fresh(card: ModelCard, seed: int) -> LoadedModel:
@@ -140,6 +158,8 @@ def _privacy(asked: FederatedRequest, held: NDArray[np.int64]) -> tuple[Privacy,
     privacy = Privacy(asked.k or USUAL_K, asked.epsilon, asked.delta, asked.clip)
     if asked.action != "unlearn":
         return privacy, []
+    if asked.superlink:  # of what classes the clients' own images are, nobody knows here: the floor stands
+        return privacy, _noise_notes(asked)
     notes = []
     enough = (np.where(held >= privacy.k, held, 0).sum(axis=0) >= LEAST_IMAGES).all()
     if not asked.k and not enough:
@@ -155,11 +175,80 @@ def _privacy(asked: FederatedRequest, held: NDArray[np.int64]) -> tuple[Privacy,
             f"Classes with fewer than {privacy.k} images at a client stay unreported: {hidden:,} of {held.sum():,} "
             "images play no part in the scores."
         )
-    if asked.epsilon:
-        notes.append(
-            f"Each report of statistics is ({asked.epsilon:g}, {asked.delta:g})-differentially private for one image."
+    return privacy, [*notes, *_noise_notes(asked)]
+
+
+def _noise_notes(asked: FederatedRequest) -> list[str]:
+    if not asked.epsilon:
+        return []
+    return [
+        f"Each report of statistics is ({asked.epsilon:g}, {asked.delta:g})-differentially private for one image."
+    ]
+
+
+def _agreement(
+    job: Job,
+    dataset: Dataset,
+    loaded: LoadedModel,
+    dealt: tuple[Positions, ...],
+    folder: Path,
+    report: Report,
+) -> dict[str, Any] | None:
+    """The plan beside those of other ways to add and to protect; None without a plan, or for too many clients."""
+    if job.asked.action != "unlearn" or job.asked.superlink or job.asked.secure:
+        return None  # nothing to compare with: the images, or the clients' own statistics, are not seen here
+    example = example_for(loaded.model, dataset.test.images)
+    groups = channel_groups(loaded.model.net, example, job.params.residual)
+    channels = sum(g.size * len(g.layers) for g in groups)
+    if len(dealt) * len(dataset.classes) * channels * 8 > MOST_BYTES:
+        return None
+    privacy = build(Privacy, job.privacy)
+    tap, per_class = job.params.tap, job.params.images_per_class
+
+    def read(clip: float) -> list[ActivationStats]:
+        return client_parts(
+            loaded.model,
+            dataset.train,
+            dealt,
+            dataset.classes,
+            tap=tap,
+            per_class=per_class,
+            clip=clip,
+            report=report,
         )
-    return privacy, notes
+
+    reported = list(load_parts(folder / "client_stats.npz", dataset.classes, tap).values())
+    planner = Planner(groups, job.params, job.asked.seed)
+    return compared(
+        reported,
+        job.asked.weighting,
+        read(0.0),
+        read(privacy.clip),
+        planner,
+        job.forget,
+        privacy,
+        LEAST_IMAGES,
+    )
+
+
+def _image_bytes(held: NDArray[np.int64], members: list[dict[str, Any]], size: int) -> list[int]:
+    """Bytes of each client's images: as dealt, or as it registered where it holds images of its own."""
+    images = held.sum(axis=1)
+    for member in members:
+        if member["own_data"]:
+            images[member["client"]] = member["images"]
+    return [int(count) * size for count in images]
+
+
+def _own(members: list[dict[str, Any]]) -> list[str]:
+    """What to know of clients whose images nobody dealt."""
+    own = [str(member["client"]) for member in members if member["own_data"]]
+    if not own:
+        return []
+    return [
+        f"Clients with images of their own: {', '.join(own)}. Of what classes these are, only they know; the table of who "
+        "holds what shows the drawn deal."
+    ]
 
 
 def _tested(

@@ -24,7 +24,7 @@ from unlearn_core.progress import Progress, Report
 from unlearn_core.pruning import plan_to_plain
 from unlearn_core.sparsify import SparseMask, mask_in, mask_of_zeros
 from unlearn_core.unlearning import Method, Outcome, Task
-from unlearn_core.workflows.answers import answers_of, closeness, evaluated, keep_answers
+from unlearn_core.workflows.answers import answers_of, closeness, evaluated, keep_answers, keep_membership
 from unlearn_core.workflows.ends import npz_bytes, rung
 
 
@@ -32,9 +32,17 @@ class Parts:
     """The parts of an unlearning run: each is computed once, kept as a file, and read back when a run is resumed."""
 
     def __init__(
-        self, folder: Path, loaded: LoadedModel, split: ForgetSplit, seed: int, report: Report
+        self,
+        folder: Path,
+        loaded: LoadedModel,
+        split: ForgetSplit,
+        seed: int,
+        report: Report,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.folder, self.loaded, self.split, self.seed, self.report = folder, loaded, split, seed, report
+        self.now = now
+        """The clock in seconds that a part's work is measured by."""
 
     @property
     def _retrained(self) -> Path:
@@ -60,7 +68,12 @@ class Parts:
         ladder: list[dict[str, Any]] = []
 
         def observe(name: str, model: Classifier) -> dict[str, Any]:
-            tested = evaluation.tabulate(self.split, evaluation.test_predictions(model, self.split))
+            forget = (
+                None
+                if self.split.forget_classes
+                else evaluation.predictions(model, self.split.forget).tally()
+            )
+            tested = evaluation.tabulate(self.split, evaluation.test_predictions(model, self.split), forget)
             ladder.append({"rung": name, "seconds": round(clock.stop(), 3), **rung(tested)})
             clock.go()
             return ladder[-1]
@@ -68,7 +81,7 @@ class Parts:
         def report(progress: Progress) -> None:
             self.report(replace(progress, metrics={**progress.metrics, "part": method.name}))
 
-        clock = _Clock()
+        clock = _Clock(self.now)
         model = copy.deepcopy(self.loaded.model)
         task = Task(self.split, self.seed, report, observe, self._fresh, self._mask())
         outcome = method.run(model, params, task)
@@ -105,6 +118,7 @@ class Parts:
         if kept or name == "before":
             tested = evaluation.joined([answers.test, answers.test_forget])
             self._keep_inside("after" if kept else "before", model, tested)
+        keep_membership(self.folder / f"membership_{'after' if kept else name}.npz", answers)
         if kept:
             size["bytes"] = self._keep_model(kept)
         elif name == "before":
@@ -121,11 +135,13 @@ class Parts:
             "unlearned_from": self.loaded.digest,
             "forgot": [self.split.classes[k] for k in self.split.forget_classes],
         }
+        measured = mask_of_zeros(outcome.model.net).sparsity()
         if "sparsity" in facts:
-            facts["sparsity"] = {
-                **facts["sparsity"],
-                "measured": mask_of_zeros(outcome.model.net).sparsity(),
-            }
+            facts["sparsity"] = {**facts["sparsity"], "measured": measured}
+        elif outcome.facts.get("sparse_by") and measured:
+            # A dense model that the method itself made sparse; its zeros saw the retain set alone.
+            made = {"method": outcome.facts["sparse_by"], "measured": measured, "over": "convolution weights"}
+            facts["sparsity"] = {**made, "asked": None, "strict": False, "forget": None}
         card = replace(self.loaded.card, facts=facts)
         data = model_bytes(outcome.model, card, outcome.plan or self.loaded.plan)
         write_bytes(self.folder / "model.safetensors", data)
@@ -155,16 +171,16 @@ class Parts:
 class _Clock:
     """Seconds of work, without the time spent on watching it."""
 
-    def __init__(self) -> None:
-        self.spent = 0.0
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.spent, self.now = 0.0, now
         self.go()
 
     def go(self) -> None:
         """Goes on after a pause."""
-        self.since = time.perf_counter()
+        self.since = self.now()
 
     def stop(self) -> float:
         """Seconds so far; pauses."""
-        self.spent += time.perf_counter() - self.since
-        self.since = time.perf_counter()
+        self.spent += self.now() - self.since
+        self.since = self.now()
         return self.spent

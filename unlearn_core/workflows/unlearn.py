@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from unlearn_core.artifacts import write_bytes
 from unlearn_core.catalog import ASSETS
 from unlearn_core.checkpoints import LoadedModel
 from unlearn_core.data import ForgetSpec, ForgetSplit, split_dataset
@@ -13,11 +16,13 @@ from unlearn_core.inference import choose_device
 from unlearn_core.models import ModelCard
 from unlearn_core.params import build, plain, setting, settings_of
 from unlearn_core.progress import Report
+from unlearn_core.provenance import how_chosen
 from unlearn_core.unlearning import Method, find_method
 from unlearn_core.workflows.answers import to_retrain
-from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung_of
+from unlearn_core.workflows.ends import conditions, inputs_of, names_in, npz_bytes, open_both, rung_of
 from unlearn_core.workflows.parts import Parts
 
+FORGET_INDICES = "forget_indices.npz"
 DEFAULT_CONTROLS = ("mask_logit", "random_prune", "fine_tune")
 """Run beside every result; `retrain` is taken from the bundled references, or run when it is asked for."""
 
@@ -40,6 +45,8 @@ class UnlearnRequest:
     normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
     seed: int = setting(0, "Of every random draw", low=0)
     device: str = setting("auto", "auto, cuda, mps or cpu")
+    group: str = setting("", "Name that runs of one set share, as over several seeds")
+    variants: int = setting(1, "How many combinations of settings are tried in that set", low=1)
 
 
 def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
@@ -50,13 +57,14 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
     dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
     split = split_dataset(dataset, ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.seed))
     params = method_params(method, request.get("params", {}), loaded.card)
+    keep_indices(folder, split)
     parts = Parts(folder, loaded, split, asked.seed, report)
-    controls = [c for c in controls if _applies(c, split)]
+    controls = [c for c in controls if split.forget_classes or not c.whole_classes]
 
     def part(m: Method) -> dict[str, Any]:
         if m.name == method.name:
             return parts.run(method, params, keep_model=True)
-        return parts.run(m, _control_params(m, method, params, loaded.card))
+        return parts.run(m, control_params(m, method, params, loaded.card))
 
     # First, because all others are compared with its answers.
     for m in (method, *controls):
@@ -77,12 +85,19 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
             "classes": [split.classes[k] for k in split.forget_classes],
             "fraction": asked.fraction,
             "digest": split.digest,
+            "indices": FORGET_INDICES,
         },
         "images": {name: len(getattr(split, name)) for name in ("retain", "forget", "test", "test_forget")},
         "seconds": main["seconds"],
         "before": before["evaluation"],
         "pruned": next((rung for rung in main["ladder"] if rung["rung"] == "pruned"), None),
         "after": main["evaluation"],
+        "chosen": how_chosen(
+            method.name,
+            plain(params),
+            plain(method_params(method, {}, loaded.card)),
+            tuned=asked.variants > 1 and retrained is not None,
+        ),
         "ladder": [{"rung": "original", **rung_of(before["evaluation"])}, *main["ladder"]],
         "controls": {n: {**c, "to_retrain": to_retrain(c, retrained)} for n, c in beside.items()},
         "to_retrain": to_retrain(main, retrained),
@@ -95,6 +110,15 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
         "inputs": inputs_of(dataset, loaded),
         **conditions(choose_device(asked.device), getattr(params, "precision", "float32")),
     }
+
+
+def keep_indices(folder: Path, split: ForgetSplit) -> None:
+    """Keeps which training images are forgotten: their positions in the source's training part, and the split's hash."""
+    arrays: dict[str, Any] = {
+        "indices": split.forget.indices.numpy().astype("<i8"),
+        "digest": np.array(split.digest),
+    }
+    write_bytes(folder / FORGET_INDICES, npz_bytes(lambda file: np.savez_compressed(file, **arrays)))
 
 
 def method_params(method: Method, values: Mapping[str, Any], card: ModelCard) -> Any:
@@ -113,14 +137,12 @@ def stored_reference(loaded: LoadedModel, split: ForgetSplit) -> dict[str, Any] 
     return {**found, "stored": True} if found else None
 
 
-def _control_params(control: Method, method: Method, params: Any, card: ModelCard) -> Any:
-    """A control takes what it shares with the method's settings: the same epochs, rate and ratio."""
-    if control.name == "retrain":
+def control_params(control: Method, method: Method, params: Any, card: ModelCard) -> Any:
+    """Beside pruning a control takes what it shares with it, the same epochs, rate and ratio; else its own defaults.
+
+    The rate of an ascent or of a boundary method, a thousandth of fine-tuning's, would make fine-tuning look idle.
+    """
+    if control.name == "retrain" or method.name != "tfidf_prune":
         return method_params(control, {}, card)
     shared = {k: v for k, v in plain(params).items() if k in {s.name for s in settings_of(control.params)}}
     return build(control.params, shared)
-
-
-def _applies(control: Method, split: ForgetSplit) -> bool:
-    """Controls on whole classes say nothing of a random share."""
-    return bool(split.forget_classes) or control.name in {"fine_tune", "retrain", "untouched"}

@@ -1,0 +1,193 @@
+"""Federated unlearning against federated retraining: what each needs to reach the same accuracy on the retained classes.
+
+python -m benchmarks.federated [--model bundled:digits-resnet20] [--data digits] [--forget 3] [--clients 10,100]
+                               [--partitions iid,dirichlet:0.5,dirichlet:0.1]
+
+Unlearning is done at the first round after which the retained accuracy is within --slack of the original's and the
+forgotten class is at or below --gone; retraining is done at the first round that reaches the retained accuracy which
+unlearning had then. Registration, statistics, plan and rounds all count; testing doesn't. Retraining has the same clients,
+batch and local epochs, and is planned for ever more rounds (--budgets), each with a schedule of its own: the first plan that
+gets there counts, the shorter ones that failed don't. Where none gets there, the ratio is a lower bound and marked so. With
+--start-rounds the original is trained by the same clients first, so that all three have seen the same images.
+"""
+
+import argparse
+import contextlib
+import copy
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.record import print_table, save
+from unlearn_core.checkpoints import fresh_model, open_model
+from unlearn_core.data import align_classes, class_index, open_dataset, parse_dataset
+from unlearn_core.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.federated import PARAMS, FederatedRequest, Job, run_engine, split_of, write_job
+from unlearn_core.params import build
+from unlearn_core.progress import RunCancelled
+from unlearn_core.workflows import open_both
+
+PAPER = {"cifar10/resnet": 8.9, "cifar10/vgg": 7.9, "cifar100/resnet": 9.9, "cifar100/vgg": 8.4}
+"""Wang et al., arXiv 2110.11794, abstract: times as fast as retraining."""
+
+EXACT = {"k": 1, "epsilon": 0.0, "delta": 1e-5, "clip": 0.5}
+
+
+def rungs_of(action, loaded, asked, params, forget, done=lambda rungs: False, privacy=EXACT, folder=None):
+    """The ladder of one federated run in this process, stopped where `done` says so."""
+    rungs = []
+
+    def watch(progress):
+        if progress.stage != "federated rounds":
+            return
+        rungs.append({k: v for k, v in progress.metrics.items() if k not in ("per_class", "keep", "epoch")})
+        if done(rungs):
+            raise RunCancelled
+
+    request = build(FederatedRequest, {"action": action, **asked})
+    model, card = loaded.model, loaded.card
+    if action != "unlearn":
+        model, card = fresh_model(card, request.seed), replace(card, facts={})
+    with tempfile.TemporaryDirectory() as made, contextlib.suppress(RunCancelled):
+        where = Path(folder or made)
+        write_job(
+            where, Job(request, build(PARAMS[action], params), privacy, forget), copy.deepcopy(model), card
+        )
+        run_engine("local", where, request.clients, request.seed, watch)
+    return rungs
+
+
+def main():
+    args = arguments()
+    dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, lambda progress: None)
+    forget = (class_index(dataset.classes, args.forget),)
+    warm = {"data": args.data, "clients": 2, "rounds": 1, "device": args.device}
+    rungs_of(
+        "retrain", loaded, warm, {}, forget
+    )  # what is imported once would count for the first cell alone
+    cells = []
+    for clients in args.clients.split(","):
+        for partition in args.partitions.split(","):
+            asked = {
+                "data": args.data,
+                "clients": int(clients),
+                "partition": partition,
+                "local_epochs": args.local_epochs,
+                "device": args.device,
+                "seed": args.seed,
+            }
+            cells.append(cell(args, loaded, asked, forget))
+            print_table([shown(cells[-1])], header=len(cells) == 1)
+            name = f"federated-speedup-{loaded.card.name}{args.suffix}"
+            save(name, {"arguments": vars(args), "paper": PAPER, "cells": cells})
+
+
+def cell(args, loaded, asked, forget):
+    """One federation: the original's accuracy, and the ladders of unlearning and retraining."""
+    shared = {"batch_size": args.batch_size}
+    with tempfile.TemporaryDirectory() as made:
+        if args.start_rounds:
+            course = {**asked, "rounds": args.start_rounds}
+            rungs_of("train", loaded, course, {**shared, "lr": args.retrain_lr}, (), folder=made)
+            loaded = open_model(Path(made) / "model.safetensors")
+        original = accuracy(loaded, asked, forget)
+    goal = original["retain_test_accuracy"] - args.slack
+
+    def forgotten(rungs):
+        last = rungs[-1]
+        return (
+            last["round"] > 0
+            and last["retain_test_accuracy"] >= goal
+            and last["forget_test_accuracy"] <= args.gone
+        )
+
+    params = {**shared, "lr": args.lr, "ratio": args.ratio}
+    ours = rungs_of("unlearn", loaded, {**asked, "rounds": args.rounds}, params, forget, forgotten)
+    reached = ours[-1]["retain_test_accuracy"]
+    plans = {}
+    for budget in args.budgets.split(","):
+        plans[budget] = rungs_of(
+            "retrain",
+            loaded,
+            {**asked, "rounds": int(budget)},
+            {**shared, "lr": args.retrain_lr},
+            forget,
+            lambda rungs: there(rungs, reached),
+        )
+        if there(plans[budget], reached):
+            break
+    theirs = plans[budget]
+    return {
+        "clients": asked["clients"],
+        "partition": asked["partition"],
+        "original": original,
+        "unlearned": forgotten(ours),
+        "reached": there(theirs, reached),
+        "planned": int(budget),
+        "ratios": {name: theirs[-1][name] / ours[-1][name] for name in ("round", "seconds", "bytes")},
+        "unlearning": ours,
+        "retraining": plans,
+    }
+
+
+def there(rungs, reached):
+    """Whether a retraining has got to the retained accuracy."""
+    return rungs[-1]["retain_test_accuracy"] >= reached
+
+
+def accuracy(loaded, asked, forget):
+    """Test accuracy of the original model, as the ladder tells it."""
+    dataset = align_classes(open_dataset(parse_dataset(asked["data"])), loaded.card.classes)
+    split = split_of(dataset, forget)
+    told = to_plain(tabulate(split, test_predictions(loaded.model, split)))
+    return {name: told[name] for name in ("forget_test_accuracy", "retain_test_accuracy")}
+
+
+def shown(told):
+    """A cell as a row of the table."""
+    ours, theirs = told["unlearning"][-1], told["retraining"][str(told["planned"])][-1]
+    bound = "" if told["reached"] else "> "
+    return {
+        "clients": told["clients"],
+        "partition": told["partition"],
+        "original": f"{told['original']['retain_test_accuracy']:.1%}",
+        "unlearned forget/retain": f"{ours['forget_test_accuracy']:.1%} / {ours['retain_test_accuracy']:.1%}"
+        + ("" if told["unlearned"] else " (not there)"),
+        "retrained": f"{theirs['retain_test_accuracy']:.1%} (of {told['planned']})",
+        "rounds": f"{ours['round']} : {theirs['round']} = {bound}{told['ratios']['round']:.1f}",
+        "seconds": f"{ours['seconds']:.0f} : {theirs['seconds']:.0f} = {bound}{told['ratios']['seconds']:.1f}",
+        "MB": f"{ours['bytes'] / 1e6:.0f} : {theirs['bytes'] / 1e6:.0f} = {bound}{told['ratios']['bytes']:.1f}",
+    }
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="bundled:digits-resnet20")
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--forget", default="3")
+    parser.add_argument("--clients", default="10,100")
+    parser.add_argument("--partitions", default="iid,dirichlet:0.5,dirichlet:0.1")
+    parser.add_argument("--rounds", type=int, default=5, help="the most rounds of unlearning")
+    parser.add_argument(
+        "--budgets", default="10,20,40,80", help="rounds that retraining is planned for, in turn"
+    )
+    parser.add_argument("--local-epochs", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=0.03)
+    parser.add_argument("--ratio", type=float, default=0.2)
+    parser.add_argument("--retrain-lr", type=float, default=0.1)
+    parser.add_argument("--start-rounds", type=int, default=0, help="rounds of training the original first")
+    parser.add_argument(
+        "--slack", type=float, default=0.01, help="retained accuracy may fall short of the original's by this"
+    )
+    parser.add_argument(
+        "--gone", type=float, default=0.05, help="test accuracy at which the class counts as forgotten"
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--suffix", default="", help="of the name of the file of results")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

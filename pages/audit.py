@@ -1,0 +1,86 @@
+"""Audit: can an attacker still tell from the model's answers which images it was trained on?"""
+
+import streamlit as st
+
+from pages.parts import audit_data, audit_models, audit_published, audit_threshold, compared, frame, selection
+from pages.parts.text import md
+from unlearn_core.audit import SCORES, finding
+from unlearn_core.errors import UnlearnError
+
+_TABS = {
+    "Threshold": audit_threshold.draw,
+    "All models": audit_models.draw,
+    "Published attacks": audit_published.draw,
+}
+
+
+def page() -> None:
+    """The whole page."""
+    chosen = selection.current()
+    keys = compared.choices(chosen)
+    if not keys:
+        frame.head("Audit", "There is no finished run yet, so there is nothing to attack.")
+        st.markdown(
+            "After a run, this page shows whether an attacker can tell the forgotten images from unseen ones."
+        )
+        selection.link("pages/forget.py", "Go to Forget and start one")
+        return
+    top = st.container()
+    key = _pick_run(chosen, keys)
+    with top:
+        try:
+            side = compared.side(key)
+            found = audit_data.audited(side)
+        except UnlearnError as error:
+            frame.head("Audit")
+            st.error(md(str(error)))
+            return
+        if found is None or "forget" not in found.contests:
+            frame.head("Audit", "This run can't be attacked here.")
+            st.info(md(audit_data.why_not(side)))
+            selection.link("pages/forget.py", "Go to Forget")
+            return
+        _head(found)
+    _body(found)
+
+
+def _pick_run(chosen: selection.Selection, keys: list[str]) -> str:
+    """As on Before / after: run B of the selection."""
+    present = chosen.b if chosen.b in keys else keys[0]
+    st.session_state["pick audited"] = present
+    st.selectbox(
+        "Run",
+        keys,
+        format_func=compared.label_of,
+        key="pick audited",
+        on_change=lambda: selection.choose(b=st.session_state["pick audited"]),
+    )
+    return present
+
+
+def _head(found: audit_data.Audited) -> None:
+    standings = found.standings(found.contests["forget"], SCORES["confidence"])
+    names = ", ".join(f"“{name}”" for name in found.classes[:3]) + (" …" if len(found.classes) > 3 else "")
+    members = f"a training image of {names}" if names else "an image of the forget set"
+    told = finding(standings, members, "an unseen one", retrained=found.retrained == "after")
+    facts, settings = found.side.result["inputs"], found.side.request["settings"]
+    images = found.models["after"]
+    contest = found.contests["forget"]
+    about = (
+        f"{facts['model']} on {facts['data']} · {len(images[contest.members]):,} images of the forget set against "
+        f"{len(images[contest.others]):,} unseen ones · attack on the confidence · seed {settings.get('seed', 0)}"
+    )
+    frame.head("Audit", told, about + (" · stored with the app" if found.side.key == compared.STORED else ""))
+
+
+@st.fragment
+def _body(found: audit_data.Audited) -> None:
+    for tab, draw in zip(
+        st.tabs(list(_TABS), key="audit", on_change="rerun", bind="query-params"), _TABS.values(), strict=True
+    ):
+        if tab.open:
+            with tab:
+                draw(found)
+
+
+frame.show(page)

@@ -1,0 +1,146 @@
+"""Which federated runs there are, which one is shown, and starting one."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from pages.parts import selection
+from pages.parts.opened import store
+from pages.parts.run_words import duration, seconds_of, title_of, when
+from unlearn_core import jobs
+from unlearn_core.errors import UnlearnError
+from unlearn_core.runs import RunRecord, RunState
+
+_NONCE = "federated nonce"
+_REFUSED = "federated refused"
+_FOLLOWED = "federated followed"
+_SAME = ("data", "model", "forget", "clients", "partition", "seed")
+"""What two runs must share for their courses to stand on one axis."""
+
+
+def finished() -> list[RunRecord]:
+    """Finished federated runs, newest first."""
+    return [r for r in store().list("federated", 300) if r.state is RunState.SUCCEEDED]
+
+
+def shown(chosen: selection.Selection, records: list[RunRecord]) -> RunRecord | None:
+    """The run that the selection names, else the newest of its model, else the newest of all."""
+    by_id = {r.id: r for r in records}
+    own = [r for r in records if r.request["settings"].get("model") == chosen.model]
+    unlearning = [r for r in own if action_of(r) == "unlearn"]
+    return by_id.get(chosen.b) or next(iter([*unlearning, *own, *records]), None)
+
+
+def picker(chosen: selection.Selection, records: list[RunRecord], present: RunRecord) -> None:
+    """Chooses the run that is shown."""
+    key = "pick federated"
+    st.session_state[key] = present.id
+    names = {r.id: f"{title_of(r)} · {when(r.created)}" for r in records}
+    st.selectbox(
+        "Run shown",
+        list(names),
+        format_func=names.get,
+        key=key,
+        on_change=lambda: selection.choose(b=st.session_state[key]),
+    )
+
+
+def counterpart(record: RunRecord, records: list[RunRecord]) -> RunRecord | None:
+    """The newest finished run of the other kind (unlearning, retraining) on the same federation."""
+    wanted = {"unlearn": "retrain", "retrain": "unlearn"}.get(action_of(record))
+    ours = record.request["settings"]
+
+    def same(other: RunRecord) -> bool:
+        theirs = other.request["settings"]
+        return all(str(ours.get(k)) == str(theirs.get(k)) for k in _SAME)
+
+    return next((r for r in records if action_of(r) == wanted and same(r)), None)
+
+
+def action_of(record: RunRecord) -> str:
+    """train, unlearn or retrain."""
+    return str(record.request["settings"].get("action", "unlearn"))
+
+
+def newest() -> RunRecord | None:
+    """The federated run that works or waits; else the newest, where it ended while this page was open, or badly."""
+    waiting = [r for r in store().unfinished() if r.kind == "federated"]
+    running = [r for r in waiting if r.state is RunState.RUNNING]
+    if waiting:
+        followed = (running or waiting)[0]
+        st.session_state[_FOLLOWED] = followed.id
+        return followed
+    last = next(iter(store().list("federated", 1)), None)
+    ours = last is not None and st.session_state.get(_FOLLOWED) == last.id
+    unresolved = last is not None and last.state is not RunState.SUCCEEDED
+    return last if ours or unresolved else None
+
+
+def start_button(label: str, request: dict[str, Any], device: str, name: str, refused: str, key: str) -> None:
+    """Starts a run once, however often it is pressed; `refused` says why it can't be."""
+    token = _token(request, device, f"{_NONCE} {key}")
+    same = next((r for r in store().unfinished() if r.token == token), None)
+    st.button(
+        "Started" if same else label,
+        type="primary",
+        key=key,
+        disabled=bool(refused) or same is not None,
+        on_click=_submit,
+        args=(request, token, device, name),
+        width="stretch",
+        help=refused or None,
+    )
+
+
+def refusal() -> str:
+    """Why the last start was refused; told once."""
+    return str(st.session_state.pop(_REFUSED, ""))
+
+
+def _submit(request: dict[str, Any], token: str, device: str, name: str) -> None:
+    try:
+        jobs.submit(store(), "federated", request, token, device, name)
+    except UnlearnError as error:
+        st.session_state[_REFUSED] = str(error)
+
+
+def _token(request: Mapping[str, Any], device: str, key: str) -> str:
+    """The same for the same form until its run has ended."""
+    nonce = st.session_state.setdefault(key, secrets.token_hex(16))
+    token = _hashed(nonce, request, device)
+    if any(r.token == token and r.state.final for r in store().list("federated", 50)):
+        st.session_state[key] = nonce = secrets.token_hex(16)
+    return _hashed(nonce, request, device)
+
+
+def _hashed(nonce: str, request: Mapping[str, Any], device: str) -> str:
+    return hashlib.sha256(json.dumps([nonce, request, device], sort_keys=True).encode()).hexdigest()
+
+
+def result_of(record: RunRecord) -> dict[str, Any] | None:
+    """A finished run's result; None where its files are damaged."""
+    return store().get(record.id).result
+
+
+def estimate(request: Mapping[str, Any], device: str) -> str:
+    """How long a run would take, and how that is known; without another run's time, nothing is claimed."""
+    if store().unfinished():
+        return "The time is not estimated while another run is using the machine."
+    asked = request["settings"]
+    for record in finished():
+        past = record.request["settings"]
+        alike = all(str(past.get(k)) == str(asked[k]) for k in ("model", "data", "engine", "local_epochs"))
+        seconds = seconds_of(record)
+        result = result_of(record) if alike and record.attempt == 1 else None
+        if result is None or seconds is None or result["device"] != device or len(result["ladder"]) < 2:
+            continue
+        ladder = result["ladder"]
+        done = sum(r["rung"].startswith("round") for r in ladder)
+        each = ladder[-1]["seconds"] / max(1, done)
+        told = max(0.0, seconds - result["seconds"]) + each * asked["rounds"]
+        return f"About {duration(told)}: the last such run took {each:.1f} s a round, and {duration(seconds)} in all."
+    return "No such run has been timed on this machine yet."

@@ -1,0 +1,190 @@
+"""Trials over sparsity, against numbers worked by hand."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from unlearn_core.experiments import Trial
+from unlearn_core.experiments.sweep import (
+    avg_gap,
+    change,
+    course,
+    families,
+    finding,
+    floor_at,
+    missing,
+    nearest,
+    place_of,
+    places,
+    series_of,
+    told_apart,
+    trials_at,
+    values_at,
+)
+
+DENSE, SPARSE = (0.0, ""), (0.95, "omp")
+
+
+def trial(method, sparsity=0.0, seed=0, values=(0.1, 0.2, 0.9, 0.8), *, seconds=1.0, **changes):
+    shares = dict(zip(("ua", "mia", "ra", "ta"), values, strict=True))
+    made = Trial(
+        source="study", part="after", method=method, params={}, chosen="", model="net", base="base", arch="a",
+        data="digits", data_digest="images", classes=("3",), fraction=0.0, digest="forget", seed=seed,
+        sparsity=sparsity, sparsifier="omp" if sparsity else "", seconds=seconds, preparing=None, **shares,
+        forget_test=None, per_class=(), per_class_total=(), names=(), mia_privacy=None, loss_attack=None, js=None,
+        agreement=None, facts={},
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def family_of(*trials):
+    (found,) = families(trials)
+    return found
+
+
+def series(family, method, **params):
+    wanted = {k: str(v) for k, v in params.items()}
+    return next(
+        s for s in series_of(family) if s.method == method and wanted.items() <= dict(s.params).items()
+    )
+
+
+@pytest.fixture
+def swept():
+    """Retraining and fine-tuning, dense and at 95 %, under two seeds; fine-tuning is 8 points off, then 2."""
+    trials = []
+    for seed in (0, 1):
+        shift = 0.02 * seed
+        for sparsity, off in ((0.0, 0.08), (0.9501, 0.02)):
+            at = (0.5 + shift, 0.5 + shift, 0.9 + shift, 0.9 + shift)
+            trials.append(trial("retrain", sparsity, seed, at))
+            trials.append(trial("fine_tune", sparsity, seed, tuple(v - off - 0.002 * seed for v in at)))
+    return family_of(*trials)
+
+
+def test_what_shares_model_and_forget_set_is_one_family():
+    one = trial("retrain")
+    found = families(
+        [
+            one,
+            trial("retrain", 0.95),
+            replace(one, classes=("5",)),
+            replace(one, base="other"),
+            replace(one, classes=(), fraction=0.1),
+        ]
+    )
+    assert sorted(len(f.trials) for f in found) == [1, 1, 1, 2]
+    assert places(found[0]) == [DENSE, SPARSE]  # the one with most sparsities first
+    assert {f.forgets for f in found} == {"class 3", "class 5", "a random 10% of the images"}
+
+
+def test_what_is_there_twice_counts_once():
+    family = family_of(
+        trial("retrain", source="study"), trial("retrain", source="run"), trial("retrain", seed=1)
+    )
+    assert [t.source for t in trials_at(family, series(family, "retrain"), DENSE)] == ["study", "study"]
+
+
+def test_measured_sparsities_of_one_asked_for_share_a_place():
+    assert place_of(trial("fisher", 0.95004)) == place_of(trial("fisher", 0.94998)) == SPARSE
+
+
+def test_a_method_under_two_settings_is_two_series_and_the_more_measured_one_is_usual():
+    family = family_of(
+        trial("fine_tune", params={"lr": 0.1, "epochs": 3}),
+        trial("fine_tune", params={"lr": 0.01, "epochs": 3}),
+        trial("fine_tune", seed=1, params={"lr": 0.01, "epochs": 3}),
+        trial("original"),
+    )
+    usual, other = series(family, "fine_tune", lr=0.01), series(family, "fine_tune", lr=0.1)
+    assert usual.usual and not other.usual
+    assert {s.method for s in series_of(family)} == {"fine_tune"}
+    assert told_apart(other, [usual]) == {"lr": "0.1"}
+
+
+def test_retraining_is_one_series_whatever_recipe_its_card_told():
+    family = family_of(trial("retrain", params={"lr": 0.1}), trial("retrain", 0.95, params={"lr": 0.2}))
+    assert [s.params for s in series_of(family)] == [()]
+
+
+def test_gaps_are_to_the_retrained_model_of_the_same_sparsity_and_seed(swept):
+    tuned = trials_at(swept, series(swept, "fine_tune"), DENSE)
+    assert [round(avg_gap(swept, t), 6) for t in tuned] == [0.08, 0.082]
+    sparse = values_at(swept, series(swept, "fine_tune"), SPARSE)["avg_gap"]
+    assert (sparse.mean, sparse.count) == (pytest.approx(0.021), 2)
+    assert values_at(swept, series(swept, "retrain"), DENSE)["avg_gap"].count == 0
+
+
+def test_without_a_retrained_model_of_the_seed_all_seeds_stand_in():
+    family = family_of(
+        trial("retrain", seed=0, values=(0.2,) * 4),
+        trial("retrain", seed=1, values=(0.4,) * 4),
+        trial("fisher", seed=7, values=(0.5,) * 4),
+    )
+    (fisher,) = trials_at(family, series(family, "fisher"), DENSE)
+    assert avg_gap(family, fisher) == pytest.approx((0.3 + 0.1) / 2)
+    assert avg_gap(family_of(fisher), fisher) is None
+
+
+def test_the_noise_floor_is_how_far_seeds_of_retraining_lie_apart(swept):
+    assert floor_at(swept, DENSE) == pytest.approx(0.02)
+    assert floor_at(family_of(trial("retrain")), DENSE) is None
+
+
+def test_the_change_is_paired_by_seed(swept):
+    found = change(swept, series(swept, "fine_tune"), SPARSE)
+    assert (found["dense"], found["sparse"]) == (pytest.approx(0.081), pytest.approx(0.021))
+    assert found["difference"] == pytest.approx(-0.06)
+    # The seeds shift both alike: their difference is the same to the last digit, so the interval is a point.
+    assert found["low"] == pytest.approx(found["high"]) and found["clear"]
+    assert change(swept, series(swept, "fine_tune"), (0.5, "omp")) is None
+
+
+def test_the_finding_says_falls_rises_or_that_nobody_can_tell(swept):
+    told = finding(swept, "fine-tuning", series(swept, "fine_tune"), SPARSE)
+    assert told.startswith(
+        "At 95 % sparsity the gap of fine-tuning to retraining falls from 8.1 to 2.1 points"
+    )
+
+    def family(offs):
+        trials = []
+        for seed, (dense, sparse) in enumerate(offs):
+            for sparsity, off in ((0.0, dense), (0.95, sparse)):
+                trials += [
+                    trial("retrain", sparsity, seed, (0.5,) * 4),
+                    trial("fine_tune", sparsity, seed, (0.5 - off,) * 4),
+                ]
+        return family_of(*trials)
+
+    up = family([(0.02, 0.06), (0.02, 0.061)])
+    assert "rises from 2.0 to" in finding(up, "FT", series(up, "fine_tune"), SPARSE)
+    unsure = family([(0.02, 0.06), (0.05, 0.01)])
+    assert "no clear change over 2 seeds" in finding(unsure, "FT", series(unsure, "fine_tune"), SPARSE)
+    single = family([(0.02, 0.06)])
+    assert "by one seed: that may be chance" in finding(single, "FT", series(single, "fine_tune"), SPARSE)
+    assert finding(family_of(trial("fine_tune")), "FT", series(single, "fine_tune"), SPARSE) == ""
+
+
+def test_rows_are_in_per_cent_and_an_interval_needs_two_seeds(swept):
+    family = family_of(*swept.trials, trial("fisher", seconds=3.0))
+    names = {s: s.method for s in series_of(family)}
+    rows = {(r["series"], r["sparsity"], r["quantity"]): r for r in course(family, list(names), names)}
+    tuned = rows["fine_tune", 95.0, "ra"]
+    assert tuned["mean"] == pytest.approx(100 * (0.88 + 0.898) / 2)
+    assert tuned["low"] < tuned["mean"] < tuned["high"] and tuned["seeds"] == 2
+    alone = rows["fisher", 0.0, "seconds"]
+    assert (alone["mean"], alone["low"], alone["high"]) == (3.0, None, None)
+    assert ("fisher", 95.0, "ra") not in rows
+    assert not any(isinstance(v, float) and math.isnan(v) for r in rows.values() for v in r.values())
+
+
+def test_what_is_missing_begins_with_retraining(swept):
+    assert missing(swept, ["fine_tune", "fisher"], [0.0, 0.95], "omp") == [(0.0, "fisher"), (0.95, "fisher")]
+    assert missing(swept, ["fine_tune"], [0.95], "synflow") == [(0.95, "retrain"), (0.95, "fine_tune")]
+    assert missing(None, ["fisher"], [0.0], "omp") == [(0.0, "retrain"), (0.0, "fisher")]
+
+
+def test_the_nearest_sparse_place():
+    assert nearest([DENSE, (0.5, "omp"), (0.9, "omp")], 0.95) == (0.9, "omp")
+    assert nearest([DENSE], 0.95) is None

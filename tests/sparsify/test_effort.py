@@ -1,0 +1,33 @@
+"""Epochs that a sparsifier trains, counted against those that it reports."""
+
+import pytest
+
+from unlearn_core.sparsify import SPARSIFIERS
+from unlearn_core.sparsify.effort import epochs_of
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "given", "strict", "expected"),
+    [
+        ("synflow", {}, True, True, 2),
+        ("random", {}, False, False, 2),
+        ("omp", {"rewind": "early"}, True, False, 1 + 2),
+        ("omp", {"rewind": "none"}, True, False, 2),
+        ("omp", {}, False, False, 2 + 2),
+        ("omp", {"rewind": "none"}, True, True, 2 + 2),
+        ("imp", {"sparsity": 0.7, "rate": 0.5, "rewind": "none"}, True, False, 2 + 2),
+        ("imp", {"sparsity": 0.7, "rate": 0.5}, False, False, 2 + 2 + 2),
+    ],
+)
+def test_by_hand(quick, name, values, given, strict, expected):
+    assert epochs_of(quick(name, **values), given=given, strict=strict) == expected
+
+
+@pytest.mark.parametrize("name", ["omp", "imp", "random"])
+def test_as_many_epochs_before_the_last_training_as_are_reported(quick, sparse_task, name):
+    params = quick(name, sparsity=0.6, **({"rate": 0.4} if name == "imp" else {}))
+    seen = set()
+    task = sparse_task(params, report=lambda p: seen.add((p.stage, p.metrics.get("epoch"))))
+    SPARSIFIERS[name].find(params, task)
+    finished = len({s for s in seen if s[1] is not None})
+    assert finished == epochs_of(params, given=task.origin.given, strict=False) - params.epochs

@@ -1,0 +1,37 @@
+"""How settings came about follows from the settings."""
+
+import pytest
+
+from unlearn_core.advice import PRESETS
+from unlearn_core.params import build, plain
+from unlearn_core.provenance import CHOSEN, how_chosen, told
+from unlearn_core.unlearning import METHODS
+
+DEFAULTS = {"lr": 0.01, "epochs": 10, "precision": "auto"}
+RELEASED = PRESETS["Paper as released (global threshold)"]
+
+
+@pytest.mark.parametrize(
+    ("values", "tuned", "chosen"),
+    [
+        (DEFAULTS, False, "published"),
+        ({**DEFAULTS, "precision": "float32"}, False, "published"),
+        ({**DEFAULTS, "lr": 0.02}, False, "by hand"),
+        (DEFAULTS, True, "tuned"),
+        ({**DEFAULTS, "lr": 0.02}, True, "tuned"),
+    ],
+)
+def test_of_a_published_method(values: dict[str, object], tuned: bool, chosen: str) -> None:
+    assert how_chosen("fine_tune", values, DEFAULTS, tuned=tuned) == chosen
+
+
+def test_of_pruning_the_released_setting_is_published_and_ours_is_recommended() -> None:
+    defaults = plain(build(METHODS["tfidf_prune"].params, {}))
+    assert how_chosen("tfidf_prune", defaults, defaults, tuned=False) == "recommended"
+    assert how_chosen("tfidf_prune", {**defaults, **RELEASED}, defaults, tuned=False) == "published"
+    assert how_chosen("tfidf_prune", {**defaults, "ratio": 0.3}, defaults, tuned=False) == "by hand"
+
+
+def test_every_word_is_explained() -> None:
+    assert all(told(word).startswith(f"Settings: {word} (") for word in CHOSEN)
+    assert told("") == ""

@@ -1,0 +1,295 @@
+"""Measures over sparsity: which trials belong on one axis, and what each method gives at each sparsity.
+
+Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, section 5.
+"""
+
+import hashlib
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from unlearn_core.experiments.trial import CONTROLS, ORIGINAL, REFERENCE, Trial
+from unlearn_core.measures import MEASURES, Interval, interval, noise_floor, to_retrain
+
+Plain = Mapping[str, Any]
+Place = tuple[float, str]
+"""A sparsity in [0, 1] and the sparsifier that made it; 0 and "" for the dense model."""
+
+Settings = tuple[tuple[str, str], ...]
+"""A method's settings as text, in order."""
+
+QUANTITIES = (*MEASURES, "seconds", "avg_gap")
+"""What is drawn over sparsity: the four measures, run time, and the average gap to retraining."""
+
+STEPS = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
+"""The sparsities that a whole sweep has."""
+
+# Sparsities are shares of whole weights: two closer than this are the same one asked for.
+_DIGITS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Trials that share a dense model and what is forgotten, so that they stand on one axis.
+
+    Attributes:
+        key: Short, and the same for the same model, images and forgotten classes or share.
+        model: Name of the dense model.
+        base: Hash of the dense model's weights.
+        arch: Architecture.
+        data: Data set.
+        classes: Forgotten classes; empty for a random share.
+        fraction: Random share that is forgotten; 0 for classes.
+        cells: The trials of each (method, settings, place), one a seed.
+    """
+
+    key: str
+    model: str
+    base: str
+    arch: str
+    data: str
+    classes: tuple[str, ...]
+    fraction: float
+    cells: Mapping[tuple[str, Settings, Place], tuple[Trial, ...]]
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All of them."""
+        return tuple(t for cell in self.cells.values() for t in cell)
+
+    @property
+    def forgets(self) -> str:
+        """What is forgotten, in words."""
+        if self.classes:
+            return f"class{'es' if len(self.classes) > 1 else ''} {', '.join(self.classes)}"
+        return f"a random {self.fraction:.0%} of the images"
+
+    @property
+    def label(self) -> str:
+        """Model and what is forgotten, in words."""
+        return f"{self.model}, forgetting {self.forgets}"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One method under one choice of settings.
+
+    Attributes:
+        method: Name in the registry.
+        params: Its settings; empty for retraining, whose recipe is the model's.
+        usual: Whether, of this method's series, it has the most trials: the one to show without being asked.
+    """
+
+    method: str
+    params: Settings
+    usual: bool
+
+
+def families(trials: Iterable[Trial]) -> list[Family]:
+    """The trials by dense model and what is forgotten, those with the most sparsities first; what is twice counts once."""
+    groups: dict[tuple[Any, ...], dict[tuple[Any, ...], Trial]] = defaultdict(dict)
+    for t in trials:
+        what = (t.method, _settings(t), *place_of(t), t.seed)
+        groups[t.base, *t.scenario].setdefault(what, t)
+    found = [_family(tuple(group.values())) for group in groups.values()]
+    return sorted(found, key=lambda f: (-len(places(f)), -len(f.trials), f.label))
+
+
+def place_of(trial: Trial) -> Place:
+    """Where a trial stands on the axis."""
+    sparsity = round(trial.sparsity, _DIGITS)
+    return (sparsity, trial.sparsifier) if sparsity else (0.0, "")
+
+
+def places(family: Family) -> list[Place]:
+    """All sparsities that something was measured at, the dense model first."""
+    return sorted({place for _, _, place in family.cells})
+
+
+def series_of(family: Family) -> list[Series]:
+    """Every method that was measured, retraining first, each under every choice of settings; the untouched model is left out."""
+    counts: dict[str, dict[Settings, int]] = defaultdict(lambda: defaultdict(int))
+    for (method, settings, _), cell in family.cells.items():
+        if method not in CONTROLS:
+            counts[method][settings] += len(cell)
+    found = []
+    for method in sorted(counts, key=lambda m: (m != REFERENCE, m)):
+        ranked = sorted(counts[method], key=lambda settings: (-counts[method][settings], settings))
+        found += [Series(method, settings, settings == ranked[0]) for settings in ranked]
+    return found
+
+
+def told_apart(one: Series, others: Sequence[Series]) -> dict[str, str]:
+    """The settings by which a series differs from others of its method."""
+    same = [dict(s.params) for s in others if s.method == one.method]
+    return {k: v for k, v in one.params if any(other.get(k) != v for other in same)}
+
+
+def trials_at(family: Family, series: Series, place: Place) -> tuple[Trial, ...]:
+    """One trial a seed."""
+    return family.cells.get((series.method, series.params, place), ())
+
+
+def retrained_at(family: Family, place: Place) -> tuple[Trial, ...]:
+    """The retrained models there, one a seed."""
+    return family.cells.get((REFERENCE, (), place), ())
+
+
+def reference_of(family: Family, trial: Trial) -> list[Trial]:
+    """What a trial is compared with: retraining at its sparsity under its seed, else under all seeds; may be empty."""
+    there = list(retrained_at(family, place_of(trial)))
+    return [t for t in there if (t.seed, t.digest) == (trial.seed, trial.digest)] or there
+
+
+def avg_gap(family: Family, trial: Trial) -> float | None:
+    """Mean distance to retraining over UA, MIA, RA and TA, in [0, 1]; None where something is missing."""
+    gaps = [to_retrain(_evaluation(trial), _evaluation(r))["avg_gap"] for r in reference_of(family, trial)]
+    return fmean(gaps) if gaps and None not in gaps else None
+
+
+def values_at(family: Family, series: Series, place: Place) -> dict[str, Interval]:
+    """Each quantity's mean and 95 % interval over seeds; a count of 0 where it wasn't measured."""
+    there = trials_at(family, series, place)
+    found = {name: [getattr(t, name) for t in there] for name in (*MEASURES, "seconds")}
+    found["avg_gap"] = [] if series.method == REFERENCE else [avg_gap(family, t) for t in there]
+    return {name: interval([v for v in values if v is not None]) for name, values in found.items()}
+
+
+def floor_at(family: Family, place: Place) -> float | None:
+    """How far retraining lies from itself under other seeds, on average over the measures; None below two seeds."""
+    retrained = [_evaluation(t) for t in retrained_at(family, place)]
+    found: float | None = noise_floor(retrained)["avg_gap"]
+    return found
+
+
+def course(family: Family, chosen: Sequence[Series], names: Mapping[Series, str]) -> list[dict[str, Any]]:
+    """One row a series, sparsity and quantity; what wasn't measured has none. Shares and gaps in per cent.
+
+    Args:
+        family: Of the trials.
+        chosen: The series.
+        names: What each is called.
+    """
+    rows = []
+    for series in chosen:
+        for place in places(family):
+            for quantity, value in values_at(family, series, place).items():
+                if value.count:
+                    rows.append(
+                        {
+                            **_row(quantity, value),
+                            **_where(place),
+                            "series": names[series],
+                            "method": series.method,
+                        }
+                    )
+    return rows
+
+
+def change(family: Family, series: Series, place: Place, quantity: str = "avg_gap") -> dict[str, Any] | None:
+    """A series' quantity at a sparsity against the dense model, seed by seed; None where one of them is missing.
+
+    Returns:
+        dense, sparse: Means. difference: The mean of sparse less dense, with `low` and `high` of its 95 % interval, NaN
+        for fewer than two seeds in both. clear: Whether the interval leaves 0 out. seeds: How many are in both.
+    """
+    both = [_by_seed(family, series, where, quantity) for where in ((0.0, ""), place)]
+    shared = sorted(set(both[0]) & set(both[1]))
+    if not shared:
+        return None
+    dense, sparse = ([side[s] for s in shared] for side in both)
+    found = interval([b - a for a, b in zip(dense, sparse, strict=True)])
+    return {
+        "dense": fmean(dense),
+        "sparse": fmean(sparse),
+        "difference": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "clear": len(shared) > 1 and (found.low > 0 or found.high < 0),
+        "seeds": len(shared),
+    }
+
+
+def missing(
+    family: Family | None, methods: Sequence[str], sparsities: Sequence[float], sparsifier: str
+) -> list[tuple[float, str]]:
+    """The (sparsity, method) pairs that nothing was measured at, sparsity by sparsity; retraining comes first at each."""
+    wanted = list(dict.fromkeys([REFERENCE, *methods]))
+    there = {(place, method) for method, _, place in (family.cells if family else ())}
+    return [
+        (s, method)
+        for s in sparsities
+        for method in wanted
+        if ((round(s, _DIGITS), sparsifier) if s else (0.0, ""), method) not in there
+    ]
+
+
+def nearest(found: Sequence[Place], sparsity: float) -> Place | None:
+    """The sparse place closest to a sparsity; None where all there is is dense."""
+    sparse = [place for place in found if place[0]]
+    return min(sparse, key=lambda place: abs(place[0] - sparsity)) if sparse else None
+
+
+def finding(family: Family, label: str, series: Series, place: Place) -> str:
+    """What sparsity does to a method's average gap to retraining, as a sentence that says how sure it is."""
+    found = change(family, series, place)
+    if found is None:
+        return ""
+    dense, sparse = 100 * found["dense"], 100 * found["sparse"]
+    where = f"At {100 * place[0]:.4g} % sparsity"
+    move = "falls" if sparse < dense else "rises"
+    told = f"{where} the gap of {label} to retraining {move} from {dense:.1f} to {sparse:.1f} points"
+    seeds = found["seeds"]
+    if seeds < 2:
+        return f"{told}, by one seed: that may be chance."
+    if found["clear"]:
+        return f"{told} ({seeds} seeds, 95 % interval of the change {_span(found)})."
+    return (
+        f"{where} the gap of {label} to retraining is {sparse:.1f} points against {dense:.1f} for the dense model: "
+        f"no clear change over {seeds} seeds (95 % interval {_span(found)})."
+    )
+
+
+def _span(found: Plain) -> str:
+    return f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
+
+
+def _by_seed(family: Family, series: Series, place: Place, quantity: str) -> dict[int, float]:
+    there = trials_at(family, series, place)
+    values = {t.seed: avg_gap(family, t) if quantity == "avg_gap" else getattr(t, quantity) for t in there}
+    return {seed: float(value) for seed, value in values.items() if value is not None}
+
+
+def _row(quantity: str, value: Interval) -> dict[str, Any]:
+    scale = 1 if quantity == "seconds" else 100
+    low, high = (None if math.isnan(end) else scale * end for end in (value.low, value.high))
+    return {"quantity": quantity, "mean": scale * value.mean, "low": low, "high": high, "seeds": value.count}
+
+
+def _where(place: Place) -> dict[str, Any]:
+    return {"sparsity": 100 * place[0], "sparsifier": place[1]}
+
+
+def _family(trials: tuple[Trial, ...]) -> Family:
+    first = next((t for t in trials if not t.sparsity), trials[0])
+    key = hashlib.sha256(json.dumps([first.base, *first.scenario]).encode()).hexdigest()[:12]
+    cells: dict[tuple[str, Settings, Place], list[Trial]] = defaultdict(list)
+    for t in trials:
+        cells[t.method, _settings(t), place_of(t)].append(t)
+    kept = {k: tuple(v) for k, v in cells.items()}
+    return Family(key, first.model, first.base, first.arch, first.data, first.classes, first.fraction, kept)
+
+
+def _settings(trial: Trial) -> Settings:
+    """The settings as text, to be compared; a retrained model's recipe comes with the model and isn't the method's."""
+    if trial.method in (REFERENCE, ORIGINAL):
+        return ()
+    return tuple(sorted((k, str(v)) for k, v in trial.params.items()))
+
+
+def _evaluation(trial: Trial) -> dict[str, Any]:
+    return {**{name: getattr(trial, name) for name in MEASURES}, "mia": {"efficacy": trial.mia}}

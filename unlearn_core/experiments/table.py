@@ -1,0 +1,345 @@
+"""Trials as the rows of a table: seeds put together, each row measured by retraining, and by how sure retraining itself is."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from unlearn_core.experiments.trial import CONTROLS, REFERENCE, Trial
+from unlearn_core.measures import MEASURES, Interval, interval, noise_floor, to_retrain, within_floor
+
+MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "preparing")
+"""What a row has the mean of over its seeds."""
+AVERAGE = "avg_gap"
+
+Known = Mapping[str, Interval]
+Floor = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What a table is of: only trials with the same model, images and forget set can stand in one.
+
+    Attributes:
+        key: Short and stable, for addresses.
+        model: Name of the dense model.
+        data: Data set.
+        classes: Forgotten classes; empty for a random share.
+        fraction: Random share that is forgotten; 0 for classes.
+        trials: All that was measured, newest first.
+    """
+
+    key: str
+    model: str
+    data: str
+    classes: tuple[str, ...]
+    fraction: float
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method with one setting on one model, over its seeds. Shares in [0, 1]; None or no entry for what is unknown.
+
+    Attributes:
+        key: Short and stable, for addresses and widgets.
+        method: Name in the registry of methods; `original` for the untouched model.
+        kind: `reference` (what others are measured by), `method` or `control`.
+        params: The settings.
+        changed: Those in which it differs from other rows of the same method.
+        chosen: How they were chosen; empty where nobody noted it.
+        sparsity: Share of the convolutions' weights that the model it began with lacks.
+        sparsifier: How these were chosen.
+        stored: Where it was measured, if not here.
+        trials: One a seed, by seed.
+        values: Of each of `MEASURED`, the mean over the seeds with its 95 % interval.
+        gaps: Of each measure, the mean distance to the retrained model of the same seed; of all four, `avg_gap`.
+            The papers give the distance of the means: never larger, and 0 for two methods that are off to both sides.
+        signed: Of each measure, the mean of value less retraining's value.
+        tow: Tug of war; 1 is retraining itself.
+        tow_mia: The same with MIA efficacy for unlearning accuracy.
+        js: Mean Jensen-Shannon divergence to retraining by image set, natural log.
+        agreement: Share of images answered like retraining, by image set.
+        reference: Key of the row that it is measured by; empty where there is none.
+        remarks: What that reference has otherwise: another seed, another sparsity, another machine.
+        floor: How far retraining lies from itself over seeds, by measure and on average.
+        inside: Measures, and `avg_gap`, whose gap is no larger than the floor.
+        share: Its seconds by those of full retraining.
+        share_same: Its seconds by those that retraining took to reach the same testing accuracy.
+        epochs: Its seconds by those of one epoch of fine-tuning on the same model.
+
+    Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934 (measures, average
+    gap, run time); Zhao et al., NeurIPS 2024, arXiv 2406.01257 (ToW).
+    """
+
+    key: str
+    method: str
+    kind: str
+    params: Mapping[str, Any]
+    changed: Mapping[str, Any]
+    chosen: str
+    sparsity: float
+    sparsifier: str
+    stored: str
+    trials: tuple[Trial, ...]
+    values: Known
+    gaps: Known
+    signed: Mapping[str, float | None]
+    tow: Interval
+    tow_mia: Interval
+    js: Mapping[str, float]
+    agreement: Mapping[str, float]
+    reference: str
+    remarks: tuple[str, ...]
+    floor: Floor
+    inside: frozenset[str]
+    share: float | None
+    share_same: float | None
+    epochs: float | None
+
+    @property
+    def gap(self) -> float | None:
+        """The average gap; None where it is unknown."""
+        known = self.gaps.get(AVERAGE)
+        return known.mean if known else None
+
+
+def scenarios(trials: Iterable[Trial]) -> list[Scenario]:
+    """The tables that can be made of some trials, those of the first trial first."""
+    found: dict[tuple[Any, ...], list[Trial]] = {}
+    for trial in trials:
+        found.setdefault((trial.base, *trial.scenario), []).append(trial)
+    return [_scenario(identity, members) for identity, members in found.items()]
+
+
+def table(trials: Sequence[Trial]) -> list[Row]:
+    """The rows of one scenario: what they are measured by first, then by average gap, unknown ones last.
+
+    Of two trials of one row with the same seed the more complete one counts, else the first. Trials of a stored study keep
+    rows of their own: their seconds are another machine's.
+    """
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(_key(trial), []).append(trial)
+    kept = {key: _one_a_seed(members) for key, members in groups.items()}
+    references = [t for members in kept.values() for t in members if t.method == REFERENCE]
+    paired = {key: [_paired(t, references) for t in members] for key, members in kept.items()}
+    units = _seconds_an_epoch(kept.values())
+    changed = _changed(kept)
+    rows = [
+        _row(key, members, paired[key], kept, changed[key], units.get(_place(members[0])))
+        for key, members in kept.items()
+    ]
+    return sorted(rows, key=_order)
+
+
+def _scenario(identity: Sequence[Any], members: Sequence[Trial]) -> Scenario:
+    # A sparse model has a name of its own; the table is of the dense one that it came from.
+    named = next((t for t in members if not t.sparsity), members[0])
+    return Scenario(
+        _short(list(identity)), named.model, named.data, named.classes, named.fraction, tuple(members)
+    )
+
+
+def _row(
+    key: str,
+    members: Sequence[Trial],
+    partners: Sequence[Trial | None],
+    kept: Mapping[str, Sequence[Trial]],
+    changed: Mapping[str, Any],
+    unit: float | None,
+) -> Row:
+    first = members[0]
+    pairs = [(t, p) for t, p in zip(members, partners, strict=True) if p is not None]
+    near = [to_retrain(_evaluation(t), _evaluation(p)) for t, p in pairs]
+    gaps = {
+        **{name: _known([n["gaps"][name] for n in near]) for name in MEASURES},
+        AVERAGE: _known([n[AVERAGE] for n in near]),
+    }
+    gaps = {name: known for name, known in gaps.items() if known.count}
+    reference = _key(pairs[0][1]) if pairs else ""
+    floor = _floor(kept.get(reference, ()))
+    values = {name: _known([getattr(t, name) for t in members]) for name in MEASURED}
+    seconds = values["seconds"].mean if values["seconds"].count else None
+    kind = _kind(first.method, [t is p for t, p in pairs])
+    return Row(
+        key=key,
+        method=first.method,
+        kind=kind,
+        params=first.params,
+        changed=changed,
+        chosen=next((t.chosen for t in members if t.chosen), ""),
+        sparsity=first.sparsity,
+        sparsifier=first.sparsifier,
+        stored=first.stored,
+        trials=tuple(members),
+        values={name: known for name, known in values.items() if known.count},
+        gaps=gaps,
+        signed={name: _mean([_less(getattr(t, name), getattr(p, name)) for t, p in pairs]) for name in MEASURES},
+        tow=_known([n["tow"] for n in near]),
+        tow_mia=_known([n["tow_mia"] for n in near]),
+        js=_by_set([t.js for t in members]),
+        agreement=_by_set([t.agreement for t in members]),
+        reference=reference,
+        remarks=_remarks(pairs),
+        floor=floor,
+        inside=frozenset(n for n, g in gaps.items() if within_floor(g.mean, floor[AVERAGE] if n == AVERAGE else floor[n])),
+        share=_ratio(pairs, lambda t, p: p.seconds),
+        share_same=None if kind == "reference" else _ratio(pairs, lambda t, p: _reached(p, t.ta)),
+        epochs=seconds / unit if seconds is not None and unit else None,
+    )  # fmt: skip
+
+
+def _kind(method: str, own: Sequence[bool]) -> str:
+    """A retraining that is measured by another one, as with settings of somebody's own, is a method like any other."""
+    if method == REFERENCE and own and all(own):
+        return "reference"
+    return "control" if method in CONTROLS else "method"
+
+
+def _paired(trial: Trial, references: Sequence[Trial]) -> Trial | None:
+    """The retrained model that a trial is measured by: of the same forget set, and otherwise as like it as there is.
+
+    What counts, in this order: the same sparsity, else dense; measured in the same place; not with settings of somebody's
+    own; the same seed.
+    """
+    same = [r for r in references if r.digest == trial.digest and _near_enough(r, trial)]
+
+    def unlike(r: Trial) -> tuple[bool, ...]:
+        own = r.chosen in {"by hand", "tuned"}
+        return (not _same_mask(r, trial), r.stored != trial.stored, own, r.seed != trial.seed)
+
+    return min(same, key=unlike, default=None)
+
+
+def _near_enough(reference: Trial, trial: Trial) -> bool:
+    return not reference.sparsity or _same_mask(reference, trial)
+
+
+def _same_mask(one: Trial, two: Trial) -> bool:
+    return _sparse(one) == _sparse(two)
+
+
+def _remarks(pairs: Sequence[tuple[Trial, Trial]]) -> tuple[str, ...]:
+    told = {
+        "dense retraining": any(not _same_mask(t, p) for t, p in pairs),
+        "another seed": any(t.seed != p.seed for t, p in pairs),
+        "its seconds are another machine's": any(t.stored != p.stored for t, p in pairs),
+    }
+    return tuple(text for text, true in told.items() if true)
+
+
+def _floor(retrained: Sequence[Trial]) -> Floor:
+    """How far retraining lies from itself, in each measure and on average; None for fewer than two seeds."""
+    found = noise_floor([_evaluation(t) for t in retrained])
+    return {**found["gaps"], AVERAGE: found[AVERAGE]}
+
+
+def _evaluation(trial: Trial) -> dict[str, Any]:
+    """As `measures` reads one."""
+    return {"ua": trial.ua, "ra": trial.ra, "ta": trial.ta, "mia": {"efficacy": trial.mia}}
+
+
+def _one_a_seed(members: Sequence[Trial]) -> list[Trial]:
+    best: dict[int, Trial] = {}
+    for trial in members:
+        if trial.seed not in best or _completeness(trial) > _completeness(best[trial.seed]):
+            best[trial.seed] = trial
+    return [best[seed] for seed in sorted(best)]
+
+
+def _completeness(trial: Trial) -> int:
+    return sum(value is not None for value in (*(getattr(trial, n) for n in MEASURES), trial.js)) + (
+        # A method's own result says how its settings were chosen; the same method as a control doesn't.
+        bool(trial.chosen)
+    )
+
+
+def _changed(kept: Mapping[str, Sequence[Trial]]) -> dict[str, dict[str, Any]]:
+    """Of each row, the settings in which the rows of its method differ."""
+    by_method: dict[str, list[Mapping[str, Any]]] = {}
+    for members in kept.values():
+        by_method.setdefault(members[0].method, []).append(members[0].params)
+    differing = {method: _differing(all_params) for method, all_params in by_method.items()}
+    return {
+        key: {name: m[0].params[name] for name in differing[m[0].method] if name in m[0].params}
+        for key, m in kept.items()
+    }
+
+
+def _differing(params: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = dict.fromkeys(name for p in params for name in p)
+    return [name for name in names if len({json.dumps(p.get(name)) for p in params if p}) > 1]
+
+
+def _seconds_an_epoch(groups: Iterable[Sequence[Trial]]) -> dict[tuple[Any, ...], float]:
+    """Seconds of one epoch of fine-tuning, by model and place."""
+    found: dict[tuple[Any, ...], list[float]] = {}
+    for trial in (t for members in groups for t in members if t.method == "fine_tune"):
+        epochs = trial.params.get("epochs")
+        if trial.seconds and epochs:
+            found.setdefault(_place(trial), []).append(trial.seconds / epochs)
+    return {place: fmean(values) for place, values in found.items()}
+
+
+def _place(trial: Trial) -> tuple[Any, ...]:
+    return trial.stored, *_sparse(trial)
+
+
+def _sparse(trial: Trial) -> tuple[float, str]:
+    # Masks of several seeds may differ by a weight or two.
+    return round(trial.sparsity, 3), trial.sparsifier
+
+
+def _ratio(
+    pairs: Sequence[tuple[Trial, Trial]], denominator: Callable[[Trial, Trial], float | None]
+) -> float | None:
+    """Mean seconds by the mean of a denominator; None where one of them is unknown."""
+    above, below = _mean([t.seconds for t, _ in pairs]), _mean([denominator(t, p) for t, p in pairs])
+    return above / below if above is not None and below else None
+
+
+def _reached(retrained: Trial, accuracy: float | None) -> float | None:
+    """Seconds after which retraining first had a testing accuracy; None where it never had."""
+    if accuracy is None:
+        return None
+    return next((seconds for seconds, share in retrained.course if share >= accuracy), None)
+
+
+def _by_set(values: Sequence[Mapping[str, float] | None]) -> dict[str, float]:
+    """The mean by image set over the trials where it was measured."""
+    known = [v for v in values if v]
+    names = dict.fromkeys(name for v in known for name in v)
+    means = {name: [v[name] for v in known if v.get(name) is not None] for name in names}
+    return {name: fmean(found) for name, found in means.items() if found}
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    gap = row.gap
+    if row.kind == "reference":
+        # The one that says most about noise first: others of the same sparsity repeat it.
+        return 0, row.sparsity, -len(row.trials), row.stored
+    return 1, gap is None, gap or 0.0
+
+
+def _key(trial: Trial) -> str:
+    return f"{trial.method}-{_short([dict(trial.params), *_sparse(trial), trial.stored])}"
+
+
+def _short(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=4).hexdigest()
+
+
+def _known(values: Sequence[float | None]) -> Interval:
+    return interval([v for v in values if v is not None])
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return fmean(known) if known and len(known) == len(values) else None
+
+
+def _less(mine: float | None, theirs: float | None) -> float | None:
+    return None if mine is None or theirs is None else mine - theirs
