@@ -189,10 +189,12 @@ def _packed_model(out: Path, reference: str, data: Mapping[str, str], report: Re
 
 
 def _packed_run(out: Path, reference: str, cls: str, report: Report) -> dict[str, Any]:
-    """Forgets a class with the default settings; keeps the result without the weights."""
-    from unlearn_core.workflows import unlearn
+    """Forgets a class with the default settings, beside retraining; keeps the result without the weights."""
+    from unlearn_core.workflows import DEFAULT_CONTROLS, unlearn
 
-    settings = {"model": reference, "data": _data_of(reference), "forget": cls}
+    # Retrained here too, as the stored references keep no answers image by image for the audit.
+    controls = ",".join([*DEFAULT_CONTROLS, "retrain"])
+    settings = {"model": reference, "data": _data_of(reference), "forget": cls, "controls": controls}
     with tempfile.TemporaryDirectory() as scratch:
         result = unlearn({"settings": settings, "params": {}}, Path(scratch), report)
         write_json(Path(scratch) / "result.json", result)

@@ -23,6 +23,7 @@ from unlearn_core.workflows.sparsify import SparsifyRequest as SparsifyRequest
 from unlearn_core.workflows.sparsify import sparsify as sparsify
 from unlearn_core.workflows.train import TrainRequest as TrainRequest
 from unlearn_core.workflows.train import train as train
+from unlearn_core.workflows.unlearn import DEFAULT_CONTROLS as DEFAULT_CONTROLS
 from unlearn_core.workflows.unlearn import UnlearnRequest as UnlearnRequest
 from unlearn_core.workflows.unlearn import stored_reference as stored_reference
 from unlearn_core.workflows.unlearn import unlearn as unlearn
