@@ -1,7 +1,7 @@
 """Every method on one model, over seeds, dense and sparse: the study that Compare and Sparsity open without running anything.
 
 python -m benchmarks.study [--model bundled:digits-vgg11] [--data digits] [--forget 3 | --fraction 0.1] [--seeds 5]
-                           [--sparsities 0,0.95] [--methods all] [--sweep]
+                           [--sparsities 0,0.95] [--methods all] [--schedules decreasing,constant --gammas 0.0005]
 
 Each model is kept under --cache and each measurement in a file there: a stopped study goes on where it was. Settings are
 the methods' published defaults, but for retraining and sparse training, which take the recipe in the model's card. Seconds
@@ -10,6 +10,7 @@ are those of the processor, on one thread: others on the same machine hardly cha
 
 import argparse
 import datetime
+import sys
 import time
 from pathlib import Path
 
@@ -163,9 +164,9 @@ def keep(args, trials):
     """Writes what there is so far: after every seed, so that a long study can be looked at while it grows."""
     what = " and ".join(args.forget) if args.forget else f"a random {args.fraction:.0%}"
     seeds = len({t.seed for t in trials})
-    command = f"python -m benchmarks.study --model {args.model} --data {args.dataset.spec.name} " + (
-        f"--forget {','.join(args.forget)}" if args.forget else f"--fraction {args.fraction:g}"
-    )
+    # Without the folder where this machine keeps the images.
+    words = [args.dataset.spec.name if word == args.data else word for word in sys.argv[1:]]
+    command = " ".join(["python -m benchmarks.study", *words])
     about = (
         f"{_slug(args.model)}: forgetting {what}, {seeds} seeds, {len({t.method for t in trials})} methods."
     )
