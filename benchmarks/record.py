@@ -21,8 +21,11 @@ def print_table(rows, header=True):
 
 
 def save(name, values):
-    """Writes `results/NAME.json`."""
+    """Writes `results/NAME.json`, without the folder where this machine keeps the images."""
     RESULTS.mkdir(exist_ok=True)
+    arguments = dict(values.get("arguments", {}))
+    if "data" in arguments:
+        values = {**values, "arguments": {**arguments, "data": arguments["data"].partition(":")[0]}}
     path = RESULTS / f"{name}.json"
     path.write_text(
         json.dumps({"date": datetime.date.today().isoformat(), "machine": machine(), **values}, indent=1)

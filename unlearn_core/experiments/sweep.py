@@ -255,7 +255,7 @@ def finding(family: Family, label: str, series: Series, place: Place) -> str:
 
 
 def _span(found: Plain) -> str:
-    return f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
+    return f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}".replace("-", "−")
 
 
 def _by_seed(family: Family, series: Series, place: Place, quantity: str) -> dict[int, float]:
