@@ -19,6 +19,7 @@ import time
 import torch
 
 from benchmarks.record import print_table, save
+from unlearn_core.catalog import scratch_recipe
 from unlearn_core.checkpoints import fresh_model
 from unlearn_core.data import Dataset, ForgetSpec, split_dataset
 from unlearn_core.evaluation import tabulate, test_predictions, to_plain
@@ -111,7 +112,7 @@ def main():
         run(loaded, split, "tfidf_prune", values, lambda here: False, args.budget)
     ours = run(loaded, split, "tfidf_prune", changed, unlearned, args.budget)
     reached = ours[-1]["retain"]
-    recipe = dict(loaded.card.facts.get("recipe", {}))
+    recipe = scratch_recipe(loaded.card.facts)
     if args.epochs:
         recipe["epochs"] = args.epochs
     theirs = run(loaded, split, "retrain", recipe, lambda here: here["retain"] >= reached, args.budget)

@@ -21,6 +21,13 @@ def test_bundled_models_are_small_good_and_say_where_they_come_from():
     assert sum(p.stat().st_size for p in catalog.bundled_folder().glob("*.safetensors")) < 6 * 2**20
 
 
+def test_a_recipe_that_went_on_from_other_weights_is_no_recipe_from_scratch():
+    recipe = {"epochs": 7, "lr": 0.03, "batch_size": 64}
+    assert catalog.scratch_recipe({"recipe": recipe, "command": "train --data digits"}) == recipe
+    assert catalog.scratch_recipe({"recipe": recipe, "command": "train --init a.th"}) == {"batch_size": 64}
+    assert catalog.scratch_recipe({}) == {}
+
+
 def test_listing_models_imports_no_torch():
     code = (
         "import sys, json; from unlearn_core import catalog; m = catalog.models(); "

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def path_of(reference: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or not path.is_file():
         raise UnlearnError(f"There is no model {reference!r}; at hand are: {', '.join(models()) or 'none'}.")
     return path
+
+
+def scratch_recipe(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings by which a model with these facts on its card is trained from scratch, as far as they tell.
+
+    A recipe that went on from another model's weights is too short and too gentle for new ones: of that one, the epochs
+    and the learning rate are left out.
+    """
+    continued = "--init" in str(facts.get("command", ""))
+    recipe = facts.get("recipe", {})
+    return {name: value for name, value in recipe.items() if not (continued and name in {"epochs", "lr"})}
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pages.parts import forget_grid, methods, models, selection
 from pages.parts.run_words import forgotten
 from pages.parts.text import md
 from unlearn_core.advice import warnings
+from unlearn_core.catalog import scratch_recipe
 from unlearn_core.grid import Planned
 from unlearn_core.provenance import how_chosen, told
 
@@ -112,7 +113,7 @@ def _with_recipe(method: methods.MethodFacts, model: str) -> methods.MethodFacts
     """Retraining begins with the model's own recipe, where its card records one."""
     if method.name != "retrain":
         return method
-    recipe = models.card_of(model).get("facts", {}).get("recipe", {})
+    recipe = scratch_recipe(models.card_of(model).get("facts", {}))
     if st.session_state.get("forget recipe of") != model:
         st.session_state["forget recipe of"] = model
         for s in method.settings:

@@ -14,6 +14,7 @@ from pages.parts.opened import store
 from pages.parts.run_words import title_of, when
 from pages.parts.text import md
 from unlearn_core import jobs
+from unlearn_core.catalog import scratch_recipe
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import settings_of
 from unlearn_core.runs import RunRecord, RunState
@@ -109,7 +110,7 @@ def _form(chosen: selection.Selection) -> tuple[dict[str, Any], str, str, str]:
 
 def _with_recipe(facts: methods.MethodFacts, model: str) -> methods.MethodFacts:
     """Training begins with the model's own recipe, where its card records one."""
-    recipe = models.card_of(model).get("facts", {}).get("recipe", {})
+    recipe = scratch_recipe(models.card_of(model).get("facts", {}))
     shown = [s for s in facts.settings if s.name not in _NOT_SHOWN]
     facts = replace(facts, settings=tuple(replace(s, default=recipe.get(s.name, s.default)) for s in shown))
     if st.session_state.get(f"sparsify recipe {facts.name}") != model:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_core import evaluation
+from unlearn_core.catalog import scratch_recipe
 from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_like, save_model
 from unlearn_core.data import Dataset, ForgetSpec, ForgetSplit, split_dataset
 from unlearn_core.errors import UnlearnError
@@ -119,7 +120,7 @@ _STATE = "state"
 
 def sparsifier_params(sparsifier: Sparsifier, values: Mapping[str, Any], loaded: LoadedModel) -> Any:
     """A sparsifier's settings; training takes the model's own recipe where its card records one."""
-    return build(sparsifier.params, {**loaded.card.facts.get("recipe", {}), **values})
+    return build(sparsifier.params, {**scratch_recipe(loaded.card.facts), **values})
 
 
 def recorded(loaded: LoadedModel, dataset: Dataset) -> tuple[Recipe, int] | None:

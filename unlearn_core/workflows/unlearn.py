@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unlearn_core.artifacts import write_bytes
-from unlearn_core.catalog import ASSETS
+from unlearn_core.catalog import ASSETS, scratch_recipe
 from unlearn_core.checkpoints import LoadedModel
 from unlearn_core.data import ForgetSpec, ForgetSplit, split_dataset
 from unlearn_core.inference import choose_device
@@ -123,7 +123,7 @@ def keep_indices(folder: Path, split: ForgetSplit) -> None:
 
 def method_params(method: Method, values: Mapping[str, Any], card: ModelCard) -> Any:
     """A method's settings; retraining takes the model's own recipe where its card records one."""
-    recipe = card.facts.get("recipe", {}) if method.name == "retrain" else {}
+    recipe = scratch_recipe(card.facts) if method.name == "retrain" else {}
     return build(method.params, {**recipe, **values})
 
 
