@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from pages.parts import methods, selection
-from pages.parts.forget_form import devices, names_of
+from pages.parts.forget_form import basket, devices, names_of
 from pages.parts.text import md
 from unlearn_core.params import Setting, settings_of
 
@@ -52,7 +52,6 @@ _LABELS = {
     "clip": "Clip",
 }
 _MANY_PROCESSES = 8
-_MOST_PILLS = 20
 
 
 @dataclass(frozen=True)
@@ -163,21 +162,7 @@ def own_images() -> bool:
 
 
 def _classes(chosen: selection.Selection) -> None:
-    key = "federated classes"
-    if st.session_state.get(key) != list(chosen.forget):
-        st.session_state[key] = list(chosen.forget)
-    names = selection.classes()
-    given: dict[str, Any] = {
-        "options": names,
-        "key": key,
-        "format_func": lambda c: f"✕ {c}" if c in chosen.forget else c,
-        "on_change": lambda: selection.choose(forget=tuple(st.session_state[key])),
-        "help": "The same basket as in the sidebar: one class or several.",
-    }
-    if len(names) > _MOST_PILLS:
-        st.multiselect("Classes to forget", **given, placeholder="Pick classes")
-    else:
-        st.pills("Classes to forget", **given, selection_mode="multi", wrap=True)
+    basket(chosen, "federated classes", "Classes to forget")
 
 
 def _partition() -> str:

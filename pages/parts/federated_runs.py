@@ -1,8 +1,5 @@
 """Which federated runs there are, which one is shown, and starting one."""
 
-import hashlib
-import json
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +8,7 @@ import streamlit as st
 from pages.parts import selection
 from pages.parts.opened import store
 from pages.parts.run_words import duration, seconds_of, title_of, when
+from pages.parts.tokens import token_of
 from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
 from unlearn_core.runs import RunRecord, RunState
@@ -82,7 +80,7 @@ def newest() -> RunRecord | None:
 
 def start_button(label: str, request: dict[str, Any], device: str, name: str, refused: str, key: str) -> None:
     """Starts a run once, however often it is pressed; `refused` says why it can't be."""
-    token = _token(request, device, f"{_NONCE} {key}")
+    token = token_of("federated", request, device, f"{_NONCE} {key}")
     same = next((r for r in store().unfinished() if r.token == token), None)
     st.button(
         "Started" if same else label,
@@ -106,19 +104,6 @@ def _submit(request: dict[str, Any], token: str, device: str, name: str) -> None
         jobs.submit(store(), "federated", request, token, device, name)
     except UnlearnError as error:
         st.session_state[_REFUSED] = str(error)
-
-
-def _token(request: Mapping[str, Any], device: str, key: str) -> str:
-    """The same for the same form until its run has ended."""
-    nonce = st.session_state.setdefault(key, secrets.token_hex(16))
-    token = _hashed(nonce, request, device)
-    if any(r.token == token and r.state.final for r in store().list("federated", 50)):
-        st.session_state[key] = nonce = secrets.token_hex(16)
-    return _hashed(nonce, request, device)
-
-
-def _hashed(nonce: str, request: Mapping[str, Any], device: str) -> str:
-    return hashlib.sha256(json.dumps([nonce, request, device], sort_keys=True).encode()).hexdigest()
 
 
 def result_of(record: RunRecord) -> dict[str, Any] | None:

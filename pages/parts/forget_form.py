@@ -157,7 +157,6 @@ def _where() -> tuple[str, int, str]:
 
 def _what(chosen: selection.Selection) -> float:
     """Classes or a random share; the share, 0 for classes."""
-    names = selection.classes()
     kind = st.segmented_control(
         "What",
         ["Classes", "Random share"],
@@ -179,10 +178,16 @@ def _what(chosen: selection.Selection) -> float:
             "which they are, with a hash.",
         )
         return percent / 100
-    key = "forget classes"
+    basket(chosen, "forget classes", "Classes")
+    return 0.0
+
+
+def basket(chosen: selection.Selection, key: str, label: str) -> None:
+    """The classes to forget, as pills, or as a list where there are many; `key` is the widget's own."""
     if st.session_state.get(key) != list(chosen.forget):
         st.session_state[key] = list(chosen.forget)
-    given = {
+    names = selection.classes()
+    given: dict[str, Any] = {
         "options": names,
         "key": key,
         "format_func": lambda c: f"✕ {c}" if c in chosen.forget else c,
@@ -190,10 +195,9 @@ def _what(chosen: selection.Selection) -> float:
         "help": "The same basket as in the sidebar: one class or several.",
     }
     if len(names) > _MOST_PILLS:
-        st.multiselect("Classes", **given, placeholder="Pick classes")
+        st.multiselect(label, **given, placeholder="Pick classes")
     else:
-        st.pills("Classes", **given, selection_mode="multi", wrap=True)
-    return 0.0
+        st.pills(label, **given, selection_mode="multi", wrap=True)
 
 
 def _controls(method: str, fraction: float) -> list[str]:

@@ -1,8 +1,5 @@
 """The Start button of the Forget page: one set of runs for however many clicks."""
 
-import hashlib
-import json
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +9,7 @@ from pages.parts import forget_grid
 from pages.parts.forget_form import Asked
 from pages.parts.opened import store
 from pages.parts.text import md
+from pages.parts.tokens import hashed, nonce_of, renew
 from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
 from unlearn_core.grid import MOST, group_id
@@ -54,12 +52,11 @@ def _submit(requests: Sequence[Request], tokens: Sequence[str], device: str, nam
 
 def _once(asked: Asked) -> tuple[list[Request], list[str]]:
     """The requests with their tokens: the same for the same form until all of its runs have ended."""
-    nonce = st.session_state.setdefault(_NONCE, secrets.token_hex(16))
-    requests, tokens = _of_set(asked, nonce)
+    requests, tokens = _of_set(asked, nonce_of(_NONCE))
     found = _records(tokens)
     if tokens and len(found) == len(tokens) and all(r.state.final for r in found):
-        st.session_state[_NONCE] = nonce = secrets.token_hex(16)
-        requests, tokens = _of_set(asked, nonce)
+        renew(_NONCE)
+        requests, tokens = _of_set(asked, nonce_of(_NONCE))
     return requests, tokens
 
 
@@ -68,7 +65,7 @@ def _of_set(asked: Asked, nonce: str) -> tuple[list[Request], list[str]]:
     if len(requests) > 1:
         group = group_id(nonce, requests, asked.device)
         requests = [{**r, "settings": {**r["settings"], "group": group}} for r in requests]
-    return requests, [_hashed(nonce, r, asked.device) for r in requests]
+    return requests, [hashed(nonce, r, asked.device) for r in requests]
 
 
 def _records(tokens: Sequence[str]) -> list[RunRecord]:
@@ -84,7 +81,3 @@ def _names(asked: Asked) -> list[str]:
         f"{asked.name} · {forget_grid.words(p, method)} ({i + 1} of {len(asked.plans)})"[:200]
         for i, p in enumerate(asked.plans)
     ]
-
-
-def _hashed(nonce: str, request: Request, device: str) -> str:
-    return hashlib.sha256(json.dumps([nonce, request, device], sort_keys=True).encode()).hexdigest()

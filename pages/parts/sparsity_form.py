@@ -1,8 +1,5 @@
 """Making a model sparse: the form that follows from a sparsifier, its start, and what came of it."""
 
-import hashlib
-import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +10,7 @@ from pages.parts import forget_form, live_run, methods, models, selection, spars
 from pages.parts.opened import store
 from pages.parts.run_words import title_of, when
 from pages.parts.text import md
+from pages.parts.tokens import token_of
 from unlearn_core import jobs
 from unlearn_core.catalog import scratch_recipe
 from unlearn_core.errors import UnlearnError
@@ -169,7 +167,7 @@ def _refused(chosen: selection.Selection) -> str:
 
 
 def _start(request: Mapping[str, Any], device: str, name: str, problem: str) -> None:
-    token = _token(request, device)
+    token = token_of("sparsify", request, device, _NONCE)
     same = any(r.token == token for r in store().unfinished())
     st.button(
         "Started" if same else "Make it sparse",
@@ -193,19 +191,6 @@ def _submit(request: Mapping[str, Any], token: str, device: str, name: str) -> N
         st.session_state[_REFUSED] = str(error)
     else:
         st.session_state.pop("sparsify shown", None)
-
-
-def _token(request: Mapping[str, Any], device: str) -> str:
-    """The same for the same form until its run has ended: however often the button is pressed, one run comes of it."""
-    nonce = st.session_state.setdefault(_NONCE, secrets.token_hex(16))
-    token = _hashed(nonce, request, device)
-    if any(r.token == token and r.state.final for r in store().list("sparsify", 50)):
-        st.session_state[_NONCE] = nonce = secrets.token_hex(16)
-    return _hashed(nonce, request, device)
-
-
-def _hashed(nonce: str, request: Mapping[str, Any], device: str) -> str:
-    return hashlib.sha256(json.dumps([nonce, request, device], sort_keys=True).encode()).hexdigest()
 
 
 def _time(chosen: selection.Selection, request: Mapping[str, Any], device: str, problem: str) -> None:

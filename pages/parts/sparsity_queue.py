@@ -1,9 +1,6 @@
 """What of the sweep is missing for the selected model, and a button that queues it as ordinary runs."""
 
-import hashlib
-import json
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,6 +12,7 @@ from pages.parts.opened import store
 from pages.parts.run_words import duration
 from pages.parts.sparsity_trials import PAPER, is_of
 from pages.parts.text import md
+from pages.parts.tokens import hashed, nonce_of, renew
 from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
 from unlearn_core.experiments.sweep import STEPS, Family, missing
@@ -114,7 +112,7 @@ def _button(
     maker: str,
     device: str,
 ) -> None:
-    nonce = st.session_state.setdefault(_NONCE, secrets.token_hex(16))
+    nonce = nonce_of(_NONCE)
     many = len(cells) + len(sparse)
     st.button(
         f"Queue {many} runs" if many > 1 else "Queue 1 run",
@@ -143,16 +141,18 @@ def _submit(
             if not made[sparsity]:
                 request = _sparsify(chosen, maker, sparsity, device)
                 name = f"{chosen.model.rpartition(':')[2]} at {100 * sparsity:.4g} %"
-                record = jobs.submit(store(), "sparsify", request, _token(nonce, request), device, name)
+                record = jobs.submit(
+                    store(), "sparsify", request, hashed(nonce, request, device), device, name
+                )
                 made[sparsity] = f"run:{record.id}"
             request = _unlearn(chosen, classes, fraction, method, made[sparsity], device)
             what = ", ".join(classes) or f"{fraction:.0%}"
             name = f"Forget {what} · {methods.LABELS.get(method, method)} · {100 * sparsity:.4g} % sparse"
-            jobs.submit(store(), "unlearn", request, _token(nonce, request), device, name)
+            jobs.submit(store(), "unlearn", request, hashed(nonce, request, device), device, name)
     except UnlearnError as error:
         st.session_state[_REFUSED] = str(error)
     else:
-        st.session_state[_NONCE] = secrets.token_hex(16)
+        renew(_NONCE)
 
 
 def _sparsify(chosen: selection.Selection, maker: str, sparsity: float, device: str) -> dict[str, Any]:
@@ -188,10 +188,6 @@ def _unlearn(
         "device": device,
     }
     return {"settings": settings, "params": {}}
-
-
-def _token(nonce: str, request: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps([nonce, request], sort_keys=True).encode()).hexdigest()
 
 
 def _made(chosen: selection.Selection, maker: str, sparsity: float) -> str:
