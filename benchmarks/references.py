@@ -28,11 +28,6 @@ def main():
     args = parser.parse_args()
     dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, silent)
     path = ASSETS / "references" / f"{loaded.digest[:16]}.json"
-    stored = json.loads(path.read_text()) if path.is_file() else {"model": loaded.card.name, "retrain": {}}
-    stored |= {
-        "machine": machine(),
-        "command": f"python -m benchmarks.references --model {args.model} --data {dataset.spec.name}",
-    }
     retrain = find_method("retrain")
     for name in dataset.classes if args.classes == "all" else args.classes.split(","):
         split = split_dataset(dataset, ForgetSpec((name,)))
@@ -40,8 +35,14 @@ def main():
             part = Parts(Path(folder), loaded, split, 0, silent).run(
                 retrain, method_params(retrain, {}, loaded.card)
             )
+        # Read and written after every class: a stopped command goes on with `--classes`, and two can share the work.
+        stored = json.loads(path.read_text()) if path.is_file() else {"retrain": {}}
+        stored |= {
+            "model": loaded.card.name,
+            "machine": machine(),
+            "command": f"python -m benchmarks.references --model {args.model} --data {dataset.spec.name}",
+        }
         stored["retrain"][split.digest] = {**part, "forgot": [name]}
-        # After every class: a stopped command goes on where it was.
         write_text(path, json.dumps(plain_json(stored)) + "\n")
         plain = part["evaluation"]
         print(f"{name}: retain {plain['retain_test_accuracy']:.1%}, {part['seconds']:.0f} s", flush=True)

@@ -15,7 +15,9 @@ from unlearn_core.experiments.published import (
     SALUN,
     SETTING,
     SPARSE_MU,
+    in_epochs,
     lines,
+    of_retraining,
     order_kept,
     scenario_of,
     signs_kept,
@@ -84,6 +86,7 @@ def _table(pairs: Sequence[Beside], names: Names) -> None:
     shown = pd.DataFrame([_printed(row) for row in rows])
     config = {title: st.column_config.TextColumn(help=HELP[name]) for name, title in _MEASURES.items()}
     config["RTE, % of retraining"] = st.column_config.NumberColumn(format="%.1f", help=HELP["share"])
+    config["RTE, epochs of FT"] = st.column_config.NumberColumn(format="%.1f", help=HELP["epochs"])
     config["Avg. gap"] = st.column_config.NumberColumn(format="%.2f", help=HELP["avg_gap"])
     st.dataframe(
         shown, hide_index=True, column_config=config, height=min(640, 38 + 35 * len(rows)), placeholder="–"
@@ -112,12 +115,14 @@ def _lines(pair: Beside, names: Names) -> list[dict[str, Any]]:
         ours |= {title: value, f"{title} gap": pair.ours[name], f"{title} side": _AGREES[pair.agrees[name]]}
     theirs |= {
         "Avg. gap": line.avg_gap,
-        "RTE, % of retraining": 100 * line.minutes / _retraining(line),
+        "RTE, % of retraining": 100 * of_retraining(line),
+        "RTE, epochs of FT": in_epochs(line),
         "RTE": f"{line.minutes:g} min",
     }
     ours |= {
         "Avg. gap": None if row.gap is None else 100 * row.gap,
         "RTE, % of retraining": None if row.share is None else 100 * row.share,
+        "RTE, epochs of FT": row.epochs,
         "RTE": f"{row.values['seconds'].mean:.3g} s" if "seconds" in row.values else "",
     }
     return [theirs, ours]
@@ -136,12 +141,6 @@ def _cell(row: Mapping[str, Any], title: str) -> str:
         return "–"
     told = "" if gap is None else f" ({gap:+.1f})".replace("-", "−")
     return f"{value:.1f}{told} {_GLYPHS.get(row[f'{title} side'], '')}".rstrip()
-
-
-def _retraining(line: Any) -> float:
-    """Minutes of retraining in the same table."""
-    same = [p for p in lines(line.scenario) if (p.paper, p.sparsity) == (line.paper, line.sparsity)]
-    return next(p.minutes for p in same if p.method == REFERENCE)
 
 
 def _listed(like: str) -> str:

@@ -127,5 +127,5 @@ def estimate(request: Mapping[str, Any], device: str) -> str:
         done = sum(r["rung"].startswith("round") for r in ladder)
         each = ladder[-1]["seconds"] / max(1, done)
         told = max(0.0, seconds - result["seconds"]) + each * asked["rounds"]
-        return f"About {duration(told)}: the last such run took {each:.1f} s a round, and {duration(seconds)} in all."
+        return f"About {duration(told)}: the last such run took {duration(each)} a round, and {duration(seconds)} in all."
     return "No such run has been timed on this machine yet."

@@ -14,6 +14,7 @@ from pages.parts.run_words import (
     PARTS,
     duration,
     forgotten,
+    random_share,
     seconds_of,
     share_done,
     step_text,
@@ -131,7 +132,7 @@ def _curves(record: RunRecord) -> bool:
     main = courses.pop(method, [])
     left, right = st.columns([2, 1])
     if main:
-        share = bool(record.request.get("settings", {}).get("fraction"))
+        share = bool(random_share(record.request))
         chart = ladder(_unique(main), {PARTS.get(k, k): _unique(v) for k, v in courses.items()}, share)
         left.altair_chart(inked(chart), width="stretch", key=f"live {record.id}")
         if share:

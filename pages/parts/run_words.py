@@ -55,11 +55,15 @@ def forgets(record: RunRecord) -> bool:
 
 def forgotten(request: Mapping[str, Any]) -> str:
     """What a run was asked to forget, as text."""
+    share = random_share(request)
+    return f"{share:.0%} of images" if share else str(request.get("settings", {}).get("forget", ""))
+
+
+def random_share(request: Mapping[str, Any]) -> float:
+    """The random share of the images that a run was asked to forget; 0 for whole classes."""
     settings = request.get("settings", {})
-    # In a federated run it is the share of clients that train in a round.
-    if settings.get("fraction") and "clients" not in settings:
-        return f"{float(settings['fraction']):.0%} of images"
-    return str(settings.get("forget", ""))
+    # In a federated run `fraction` is the share of clients that train in a round.
+    return 0.0 if "clients" in settings else float(settings.get("fraction") or 0)
 
 
 def share_done(progress: Mapping[str, Any] | None) -> float:

@@ -5,7 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from unlearn_core.experiments import Trial, beside, table
-from unlearn_core.experiments.published import Published, lines, order_kept, scenario_of, signs_kept
+from unlearn_core.experiments.published import (
+    Published,
+    in_epochs,
+    lines,
+    of_retraining,
+    order_kept,
+    scenario_of,
+    signs_kept,
+)
 from unlearn_core.measures import MEASURES
 
 Make = Callable[..., Trial]
@@ -22,6 +30,15 @@ def test_the_printed_average_follows_from_the_printed_values(line: Published) ->
     slip = (line.method, line.scenario, line.sparsity) == ("influence", "10 %", 0.95)
     assert average == pytest.approx(3.04 if slip else line.avg_gap, abs=0.011)
     assert all(0 <= line.values[m] <= 100 and line.deviations[m] >= 0 for m in MEASURES)
+
+
+def test_published_minutes_in_epochs_of_fine_tuning() -> None:
+    """Retraining ran 182 epochs of the retained images, fine-tuning ten: the printed minutes must say nearly so."""
+    (retrain,) = [p for p in lines("class") if p.method == "retrain" and not p.sparsity]
+    (ascent,) = [p for p in lines("class") if p.method == "gradient_ascent" and not p.sparsity]
+    assert in_epochs(retrain) == pytest.approx(10 * 43.23 / 2.52) == pytest.approx(182, rel=0.1)
+    assert in_epochs(ascent) == pytest.approx(1.31, abs=0.005)
+    assert of_retraining(ascent) == pytest.approx(0.33 / 43.23)
 
 
 def test_which_published_scenario_ours_is_like() -> None:

@@ -15,6 +15,8 @@ from streamlit.testing.v1 import AppTest
 from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated import draw, holdings, parse_partition
+from unlearn_core.progress import Progress
+from unlearn_core.progress_log import ProgressLog
 from unlearn_core.runs import RunState, RunStore
 
 OpenPage = Callable[..., AppTest]
@@ -134,6 +136,28 @@ def test_start_submits_the_form_once(empty_home: Path, open_page: OpenPage, star
     from unlearn_core.params import build
 
     assert build(FederatedRequest, settings) and build(PARAMS["unlearn"], request["params"])
+
+
+def test_a_run_at_work_shows_the_course_of_whole_classes(
+    finished: RunStore, open_page: OpenPage, started: list[Any]
+) -> None:
+    app = open_page("federated", forget=["3"])
+    start_button(app).click().run()
+    [record] = finished.unfinished()
+    # The share of clients that train in a round, not of the images to forget.
+    assert record.request["settings"]["fraction"] == 1.0
+    rung = {
+        "rung": "round 1",
+        "retain_test_accuracy": 0.9,
+        "forget_test_accuracy": 0.0,
+        "per_class": [0.5] * 10,
+    }
+    ProgressLog(finished.folder(record.id), record.attempt)(Progress("federated round", 1, 5, rung))
+    app.run()
+    assert not app.exception
+    [table] = [t.value for t in app.dataframe if "test accuracy" in t.value.columns]
+    assert table["class"].tolist() == ["0", "1", "2", "✕ 3", *"456789"]
+    assert "The aim is not 0" not in texts(app)
 
 
 @pytest.mark.parametrize("action", ["retrain", "train"])

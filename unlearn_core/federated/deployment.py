@@ -199,13 +199,16 @@ class _Group:
             UnlearnError: The run failed; the sentence is the server's own where it left one.
         """
         position, asked = 0, time.monotonic()
+        last = Progress("waiting for clients", 0, 1)
         while not (self.folder / OUTCOME).is_file():
             self._require_alive()
             told, position = read_reports(self.folder / PROGRESS, position)
             for progress in told:
                 report(progress)
+                last = Progress(progress.stage, progress.done, progress.total)
             if not told:
-                report(Progress("waiting for clients", 0, 1))
+                # A wish to cancel is seen only in a report.
+                report(last)
             if (self.folder / ERROR).is_file():
                 raise UnlearnError((self.folder / ERROR).read_text())
             if time.monotonic() - asked > 10:  # in case the server died without a word
