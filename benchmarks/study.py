@@ -4,8 +4,9 @@ python -m benchmarks.study [--model bundled:digits-vgg11] [--data digits] [--for
                            [--sparsities 0,0.95] [--methods all] [--schedules decreasing,constant --gammas 0.0005]
 
 Each model is kept under --cache and each measurement in a file there: a stopped study goes on where it was. A stored study
-grows: seeds that it holds aren't measured again, unless with --anew. Settings are the methods' published defaults, but for retraining and sparse training, which take the recipe in the model's card. Seconds
-are those of the processor, on one thread: others on the same machine hardly change them.
+grows: seeds that it holds aren't measured again, unless with --anew. Settings are the methods' published defaults, but for
+retraining and sparse training, which take the recipe in the model's card. Seconds are those of the processor, on one
+thread: others on the same machine hardly change them.
 """
 
 import argparse
