@@ -170,8 +170,9 @@ def keep(args, trials):
     """Writes what there is so far: after every seed, so that a long study can be looked at while it grows."""
     what = " and ".join(args.forget) if args.forget else f"a random {args.fraction:.0%}"
     seeds = len({t.seed for t in trials})
-    # Without the folder where this machine keeps the images.
-    words = [args.dataset.spec.name if word == args.data else word for word in sys.argv[1:]]
+    # Without the folders where this machine keeps images and models.
+    named = {args.data: args.dataset.spec.name, args.model: Path(args.model).name}
+    words = [named.get(word, word) for word in sys.argv[1:]]
     command = " ".join(["python -m benchmarks.study", *words])
     about = (
         f"{_slug(args.model)}: forgetting {what}, {seeds} seeds, {len({t.method for t in trials})} methods."
