@@ -46,3 +46,16 @@ def test_a_file_that_is_not_ours_is_a_sentence(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UnlearnError, match="isn't a model file that Lethe wrote"):
         catalog.read_header(path)
+
+
+def test_a_stray_file_hides_no_other_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("LETHE_HOME", str(tmp_path))
+    before = catalog.models()
+    folder = catalog.imported_folder()
+    folder.mkdir(parents=True)
+    (folder / "stray.safetensors").write_bytes(b"PK\x03\x04")
+    nested = json.dumps({"__metadata__": {"lethe": "[" * 100_000}}).encode()
+    (folder / "deep.safetensors").write_bytes(len(nested).to_bytes(8, "little") + nested)
+    bare = json.dumps({"__metadata__": {"lethe": json.dumps({"card": {"name": "x"}})}}).encode()
+    (folder / "bare.safetensors").write_bytes(len(bare).to_bytes(8, "little") + bare)
+    assert catalog.models() == before

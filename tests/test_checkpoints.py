@@ -1,6 +1,8 @@
 """Models on disk come back bit for bit, foreign ones are understood or refused with a sentence."""
 
 import copy
+import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from unlearn_core import catalog
 from unlearn_core.checkpoints import digest_of, fresh_model, import_model, open_model, save_model
 from unlearn_core.data import Dataset
 from unlearn_core.errors import UnlearnError
+from unlearn_core.models import ModelSpec, build_net, card_to_plain
 from unlearn_core.pruning import PlannedGroup, PruningPlan
 from unlearn_core.surgery import channel_groups, mask_of, remove
 
@@ -120,3 +123,34 @@ def test_fresh_models_depend_on_the_seed_alone(colour_card):
     assert same(fresh_model(colour_card, 3), fresh_model(colour_card, 3))
     assert not same(fresh_model(colour_card, 3), fresh_model(colour_card, 4))
     assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_small_file_whose_card_tells_of_a_huge_network_is_refused_unbuilt(
+    trained, colour_card, tmp_path, monkeypatch, planned
+):
+    huge = replace(colour_card, spec=ModelSpec("cifar_vgg19", 3, width=16.0))
+    group = PlannedGroup("features.0", ("features.0",), 1024, True, (0,))
+    save_model(tmp_path / "h.safetensors", trained, huge, PruningPlan((group,)) if planned else None)
+    built = []
+
+    def building(spec):
+        net = build_net(spec)
+        built.append(next(net.parameters()).device.type)
+        return net
+
+    monkeypatch.setattr("unlearn_core.checkpoints.build_net", building)
+    with pytest.raises(UnlearnError, match="do not fit this net|more than 140,000,000 weights"):
+        open_model(tmp_path / "h.safetensors")
+    assert built == ["meta"]
+
+
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "[" * 100_000])
+def test_a_card_with_impossible_values_is_a_sentence(trained, colour_card, tmp_path, value):
+    card = json.dumps(
+        {"format": 1, "card": {**card_to_plain(colour_card), "image_size": 123456}, "plan": None}
+    )
+    tensors = {n: t.contiguous() for n, t in trained.net.state_dict().items()}
+    save_file(tensors, tmp_path / "v.safetensors", {"lethe": card.replace("123456", value)})
+    with pytest.raises(UnlearnError, match="card"):
+        open_model(tmp_path / "v.safetensors")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from unlearn_core.cli import main
-from unlearn_core.runs import RunStore
+from unlearn_core.errors import UnlearnError
+from unlearn_core.runs import RunState, RunStore
 
 VGG = ["--model", "bundled:digits-vgg11", "--data", "digits"]
 
@@ -165,3 +166,42 @@ def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_pa
     assert main([*words, "1,2", "--out", "model.safetensors"]) == 2
     assert "--out takes one model" in capsys.readouterr().err
     assert len(asked) == 3
+
+
+def test_a_run_that_was_cancelled_is_exit_status_1(monkeypatch, tmp_path, capsys):
+    store = RunStore(tmp_path)
+    record = store.create("unlearn", {}, "token", "cpu")
+    store.finish(record.id, RunState.CANCELLED, "The run was cancelled.")
+    monkeypatch.setattr("unlearn_core.jobs.submit", lambda *args, **kinds: record)
+    monkeypatch.setenv("LETHE_HOME", str(tmp_path))
+    assert main(["unlearn", *VGG, "--forget", "3"]) == 1
+    assert "cancelled" in capsys.readouterr().err
+
+
+def test_a_run_waits_in_the_queue_of_the_device_that_auto_stands_for(monkeypatch, tmp_path):
+    devices = []
+
+    def submit(store, kind, request, token, device):
+        devices.append(device)
+        raise UnlearnError("enough")
+
+    monkeypatch.setattr("unlearn_core.jobs.submit", submit)
+    monkeypatch.setenv("LETHE_HOME", str(tmp_path))
+    assert main(["unlearn", *VGG, "--forget", "3"]) == 2
+    from unlearn_core.inference import choose_device
+
+    assert devices == [str(choose_device("auto"))]
+    with pytest.raises(UnlearnError, match="is no device"):
+        RunStore(tmp_path).create("unlearn", {}, "token", "auto")
+
+
+def test_a_data_set_is_downloaded_only_where_that_is_asked_for(monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(
+        "unlearn_core.data.open_dataset",
+        lambda spec, report, *, download: opened.append((spec.name, download)),
+    )
+    assert main(["datasets", "--json"]) == 0
+    assert not opened
+    assert main(["datasets", "--download", "cifar10", "--json"]) == 0
+    assert opened == [("cifar10", True)] and "cifar10" in json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -16,6 +16,7 @@ from unlearn_core.pruning import (
     kept_in_place,
     make_plan,
     merge_plans,
+    one_after_the_other,
     plan_from_plain,
     plan_to_plain,
 )
@@ -156,3 +157,44 @@ def test_merged_plans_prune_what_either_prunes():
     assert merged.channels["late"] == (0, 1, 8, 9)
     assert merged.reason["classes"] == ["cat", "dog"]
     assert not any(g.removable for g in kept_in_place(merged).groups)
+
+
+@pytest.mark.parametrize("direction", ["high", "low", "random"])
+def test_what_goes_for_another_class_is_not_chosen_again(direction):
+    asked = settings(ratio=0.2, direction=direction)
+    first = make_plan(scores(), GROUPS, [0], asked)
+    second = make_plan(scores(), GROUPS, [1], asked, gone=first)
+    for layer in ("sum", "late"):
+        both = {*first.channels[layer], *second.channels[layer]}
+        assert len(both) == 4, "two classes, two channels of ten each"
+    assert merge_plans([first, second]).channels["late"] == tuple(
+        sorted({*first.channels["late"], *second.channels["late"]})
+    )
+
+
+def test_the_cap_is_over_all_classes_and_is_told():
+    asked = settings(ratio=0.5)
+    first = make_plan(scores(), GROUPS, [0], asked)
+    second = make_plan(scores(), GROUPS, [1], asked, gone=first)
+    assert (len(first.channels["late"]), len(second.channels["late"])) == (5, 4)
+    assert any(note.startswith("late: 5 of 10 channels were due; 4 go") for note in second.notes)
+    gone = merge_plans([first, second])
+    assert make_plan(scores(), GROUPS, [0], asked, gone=gone).channels.get("late") is None
+
+
+def test_two_plans_one_after_the_other_in_the_numbers_of_the_first_model():
+    """Of 10 channels 2 and 5 are cut: what is 0 1 2 3 then was 0 1 3 4. Silenced channels keep their numbers."""
+
+    def plan(size, channels, removable):
+        groups = [{"name": "a", "layers": ["a"], "size": size, "removable": removable, "channels": channels}]
+        return plan_from_plain({"groups": groups})
+
+    cut, silent = plan(10, [2, 5], True), plan(10, [2, 5], False)
+    (both,) = one_after_the_other(cut, plan(8, [2, 7], True)).groups
+    assert (both.size, both.channels, both.removable) == (10, (2, 3, 5, 9), True)
+    (both,) = one_after_the_other(silent, plan(10, [2, 7], False)).groups
+    assert (both.size, both.channels) == (10, (2, 5, 7))
+    mixed = one_after_the_other(cut, plan(8, [2, 7], False))
+    assert {g.removable: g.channels for g in mixed.groups} == {True: (2, 5), False: (3, 9)}
+    assert mixed.channels["a"] == (2, 3, 5, 9)
+    assert one_after_the_other(None, cut) is cut and one_after_the_other(cut, None) is cut

@@ -1,5 +1,6 @@
 """The models at hand, bundled and imported, from their file headers alone: no torch, no weights read."""
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -25,11 +26,15 @@ def imported_folder() -> Path:
 
 
 def models() -> dict[str, dict[str, Any]]:
-    """Every model at hand by its reference (`bundled:NAME`, `imported:NAME`), with its card as plain values."""
+    """Every model at hand by its reference (`bundled:NAME`, `imported:NAME`), with its card as plain values.
+
+    A file that isn't Lethe's is left out: one stray file must not keep all others from being opened.
+    """
     found = {}
     for kind, folder in (("bundled", bundled_folder()), ("imported", imported_folder())):
         for path in sorted(folder.glob("*.safetensors")):
-            found[f"{kind}:{path.stem}"] = read_header(path)["card"]
+            with contextlib.suppress(UnlearnError):
+                found[f"{kind}:{path.stem}"] = read_header(path)["card"]
     return found
 
 
@@ -69,8 +74,9 @@ def read_header(path: Path) -> dict[str, Any]:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(min(length, _LONGEST_HEADER)))
         entry: dict[str, Any] = json.loads(header["__metadata__"][HEADER_KEY])
-        if "name" not in entry["card"]:
-            raise KeyError("name")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        card = entry["card"]
+        if not (isinstance(card["name"], str) and card["spec"]["arch"] and card["classes"]):
+            raise KeyError("name, spec and classes")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnlearnError(f"{path.name} isn't a model file that Lethe wrote: it has no card.") from error
     return entry

@@ -31,6 +31,7 @@ from unlearn_core.models import (
     parse_normalization,
     read_tensors,
     recognise,
+    require_fit,
 )
 from unlearn_core.pruning import PruningPlan, plan_from_plain, plan_to_plain
 from unlearn_core.runs import RunStore
@@ -39,6 +40,8 @@ from unlearn_core.surgery import remove
 # Below this many times the accuracy of guessing, a model is not trained for these images and scores would mean nothing.
 _TRAINED = 3.0
 _PROBE_IMAGES = 500
+# More than the largest network on offer (vgg16_bn on ImageNet) has, and half a gigabyte at most.
+_MOST_PARAMETERS = 140_000_000
 
 
 @dataclass(frozen=True)
@@ -161,15 +164,35 @@ def _own(path: Path, tensors: dict[str, Tensor], header: str) -> LoadedModel:
         entry: dict[str, Any] = json.loads(header)
         card = card_from_plain(entry["card"])
         plan = plan_from_plain(entry["plan"]) if entry.get("plan") else None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UnlearnError(
             f"The card in {path.name} is damaged ({error}); save or download the model again."
         ) from error
+    _require_plausible(path, card, plan, tensors)
     net = build_net(card.spec)
     if plan:
         net = _pruned_like(net, plan, card)
     load_into(net, tensors, path.name)
     return LoadedModel(Classifier(net, card.normalization), card, plan, digest_of(net.state_dict()))
+
+
+def _require_plausible(
+    path: Path, card: ModelCard, plan: PruningPlan | None, tensors: Mapping[str, Tensor]
+) -> None:
+    """A small file's card must not make us build a huge network: only shapes are built here, no weights.
+
+    Raises:
+        UnlearnError: The card's network has other tensors than the file, or is larger than any that loses channels here.
+    """
+    with torch.device("meta"):
+        shell = build_net(card.spec)
+    if plan is None:
+        require_fit(shell, tensors, path.name)
+    elif sum(t.numel() for t in shell.state_dict().values()) > _MOST_PARAMETERS:
+        raise UnlearnError(
+            f"The card in {path.name} tells of a network with more than {_MOST_PARAMETERS:,} weights; "
+            "save or download the model again."
+        )
 
 
 def _pruned_like(net: nn.Module, plan: PruningPlan, card: ModelCard) -> nn.Module:

@@ -1,7 +1,7 @@
 """The command line: the same runs as the pages start, by the same road.
 
 Everything but the answer goes to standard error; with `--json` the last thing on standard output is one JSON object.
-Bad input is one sentence and exit status 2; a run that failed or was cancelled is exit status 1.
+Bad input, and a run that failed by it, is one sentence and exit status 2; a run that was cancelled or interrupted is 1.
 """
 
 import argparse
@@ -25,6 +25,10 @@ from unlearn_core.reproduce import command_line
 from unlearn_core.runs import RunRecord, RunState, RunStore
 
 
+class _Stopped(UnlearnError):
+    """A run that somebody cancelled, or whose process was ended."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence."""
 
@@ -40,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.command(args))
     except UnlearnError as error:
         print(error, file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, _Stopped) else 2
     except BrokenPipeError:
         return 1
 
@@ -163,6 +167,13 @@ def _list_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None
     _finish(parser, _list)
 
 
+def _datasets_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    parser.add_argument(
+        "--download", default="", metavar="D", help="fetch cifar10[:ROOT] or cifar100[:ROOT] first"
+    )
+    _finish(parser, _list)
+
+
 def _pack_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the data pack")
     parser.add_argument(
@@ -182,7 +193,7 @@ _COMMANDS = {
     "runs": ("List, show, export, resume, cancel or delete runs.", _runs_options),
     "models": ("List the models at hand and the architectures.", _list_options),
     "methods": ("List the unlearning methods and their settings.", _list_options),
-    "datasets": ("List the data sets.", _list_options),
+    "datasets": ("List the data sets, or download one.", _datasets_options),
     "pack": ("Make the data pack that the first page shows.", _pack_options),
 }
 
@@ -442,7 +453,8 @@ def _brief(record: RunRecord) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = {"models": _models, "methods": _methods, "datasets": _datasets}[args.name]()
+    listings = {"models": _models, "methods": _methods, "datasets": lambda: _datasets(args.download)}
+    rows = listings[args.name]()
     return _print(args, rows, "\n".join(f"{name:30}{row['about']}" for name, row in rows.items()))
 
 
@@ -475,9 +487,11 @@ def _methods() -> dict[str, dict[str, Any]]:
     }
 
 
-def _datasets() -> dict[str, dict[str, Any]]:
-    from unlearn_core.data import DATASETS
+def _datasets(download: str) -> dict[str, dict[str, Any]]:
+    from unlearn_core.data import DATASETS, open_dataset, parse_dataset
 
+    if download:
+        open_dataset(parse_dataset(download), _printer(), download=True)
     return {
         s.name: {"about": s.about, "label": s.label, "needs_root": s.needs_root} for s in DATASETS.values()
     }
@@ -501,9 +515,11 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def _followed(kind: str, request: Mapping[str, Any], device: str) -> RunRecord:
-    """A new run, watched to its end."""
+    """A new run, watched to its end; in the queue of the device that `auto` stands for here, as on the pages."""
+    from unlearn_core.inference import choose_device
+
     store = RunStore()
-    record = jobs.submit(store, kind, request, secrets.token_hex(16), device)
+    record = jobs.submit(store, kind, request, secrets.token_hex(16), str(choose_device(device)))
     return _follow(store, record.id)
 
 
@@ -530,11 +546,12 @@ def _follow(store: RunStore, run_id: str) -> RunRecord:
             time.sleep(0.2)
     except KeyboardInterrupt:
         jobs.cancel(store, run_id)
-        raise UnlearnError(f"Cancelled run {run_id}.") from None
+        raise _Stopped(f"Cancelled run {run_id}.") from None
     if sys.stderr.isatty():
         print(file=sys.stderr)
     if record.state is not RunState.SUCCEEDED:
-        raise UnlearnError(record.error or f"Run {run_id} is {record.state.value}.")
+        wrong = UnlearnError if record.state is RunState.FAILED else _Stopped
+        raise wrong(record.error or f"Run {run_id} is {record.state.value}.")
     return record
 
 

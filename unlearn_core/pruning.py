@@ -95,7 +95,11 @@ class PruningPlan:
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:
         """Pruned channels by layer."""
-        return {layer: group.channels for group in self.groups for layer in group.layers}
+        found: dict[str, tuple[int, ...]] = {}
+        for group in self.groups:
+            for layer in group.layers:
+                found[layer] = tuple(sorted({*found.get(layer, ()), *group.channels}))
+        return found
 
     @property
     def total(self) -> int:
@@ -126,7 +130,7 @@ def plan_from_plain(plain: Mapping[str, Any]) -> PruningPlan:
             for g in plain["groups"]
         )
         return PruningPlan(groups, dict(plain.get("reason", {})), tuple(map(str, plain.get("notes", ()))))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnlearnError(f"This isn't a pruning plan ({error}); make a new one from scores.") from error
 
 
@@ -137,6 +141,7 @@ def make_plan(
     settings: PruningSettings,
     *,
     seed: int = 0,
+    gone: PruningPlan | None = None,
 ) -> PruningPlan:
     """The plan that prunes the channels most specific to the target classes.
 
@@ -150,6 +155,7 @@ def make_plan(
         targets: Indices of the classes to forget.
         settings: Ratio, scope, place and direction.
         seed: For the random direction.
+        gone: What goes anyway, for other classes: its channels are not chosen again.
 
     Raises:
         UnlearnError: Nothing would be pruned, there is no target, or a target has no scores.
@@ -157,13 +163,16 @@ def make_plan(
     if not targets:
         raise UnlearnError("No class to forget was chosen; pick at least one.")
     candidates = choose_groups(groups, settings.where)
+    spent = gone.channels if gone else {}
     values = {g.name: _group_scores(scores, g, targets, settings, seed) for g in candidates}
+    for group in candidates:
+        values[group.name][list(spent.get(group.name, ()))] = -np.inf
     budget = _budget_per_layer if settings.scope == "per_layer" else _budget_global
     counts = budget(values, settings.ratio)
     notes = []
     planned = []
     for group in candidates:
-        count = min(counts[group.name], _most(group.size))
+        count = min(counts[group.name], _most(group.size) - len(spent.get(group.name, ())))
         if count < counts[group.name]:
             notes.append(
                 f"{group.name}: {counts[group.name]} of {group.size} channels were due; {count} go, so that the layer lives."
@@ -172,7 +181,7 @@ def make_plan(
             highest = np.argsort(-values[group.name], kind="stable")[:count]
             channels = tuple(sorted(int(c) for c in highest))
             planned.append(PlannedGroup(group.name, group.layers, group.size, group.removable, channels))
-    if not planned:
+    if not planned and gone is None:
         raise UnlearnError(_nothing_to_prune(candidates, settings))
     reason = {
         **asdict(settings),
@@ -188,11 +197,33 @@ def merge_plans(plans: Sequence[PruningPlan]) -> PruningPlan:
     merged: dict[str, PlannedGroup] = {}
     for group in (g for plan in plans for g in plan.groups):
         before = merged[group.name].channels if group.name in merged else ()
-        channels = tuple(sorted({*before, *group.channels}))[: _most(group.size)]
+        channels = tuple(sorted({*before, *group.channels}))
         merged[group.name] = PlannedGroup(group.name, group.layers, group.size, group.removable, channels)
     classes = [name for plan in plans for name in plan.reason["classes"]]
     notes = tuple(note for plan in plans for note in plan.notes)
     return PruningPlan(tuple(merged.values()), {**plans[-1].reason, "classes": classes}, notes)
+
+
+def one_after_the_other(first: PruningPlan | None, then: PruningPlan | None) -> PruningPlan | None:
+    """The plan of the unpruned model for what two plans do; `then` has the indices of the model that `first` left.
+
+    Channels that were cut out have no index in `then`, silenced ones do.
+    """
+    if first is None or then is None:
+        return first or then
+    cut = {layer: set(g.channels) for g in first.groups if g.removable for layer in g.layers}
+    groups = {(g.layers, g.removable): g for g in first.groups}
+    for group in then.groups:
+        missing = cut.get(group.name, set())
+        size = group.size + len(missing)
+        left = [c for c in range(size) if c not in missing]
+        key = (group.layers, group.removable)
+        before = groups[key].channels if key in groups else ()
+        channels = tuple(sorted({*before, *(left[c] for c in group.channels)}))
+        groups[key] = replace(group, size=size, channels=channels)
+    return PruningPlan(
+        tuple(groups.values()), {"first": first.reason, "then": then.reason}, first.notes + then.notes
+    )
 
 
 def kept_in_place(plan: PruningPlan) -> PruningPlan:

@@ -107,7 +107,7 @@ def new_row(kind: str, request: Mapping[str, Any], token: str, device: str, name
     """
     if not _KIND.fullmatch(kind) or not 0 < len(token) <= 200:
         raise ValueError(f"kind {kind!r} or token {token!r} has the wrong form")
-    if not _DEVICE.fullmatch(device):
+    if not _DEVICE.fullmatch(device) or device == "auto":  # the queue is one of devices that are there
         raise UnlearnError(f"{device!r} is no device; choose one such as cpu, mps or cuda:0.")
     return {
         "id": new_run_id(),

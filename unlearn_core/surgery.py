@@ -106,7 +106,9 @@ def mask_of(
                 for module in (layer, norms.get(layer, layer))
                 for kind in ("weight", "bias")
             ]
-            rows.update({name: group.channels for name in names if name in parameters})
+            for name in names:
+                if name in parameters:
+                    rows[name] = tuple(sorted({*rows.get(name, ()), *group.channels}))
     return Mask(rows)
 
 

@@ -109,7 +109,7 @@ def test_without_data_nothing_is_fetched_and_the_way_is_told(
 ) -> None:
     root = tmp_path / "none"
     with pytest.raises(
-        UnlearnError, match=f"isn't there.*{name}:ROOT.*--download.*Download button"
+        UnlearnError, match=f"isn't there.*{name}:ROOT.*Download button.*datasets --download {name}"
     ) as caught:
         open_dataset(DatasetSpec(name, str(root)))
     assert str(root / published.source.base_folder) in str(caught.value)

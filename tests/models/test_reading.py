@@ -125,6 +125,11 @@ def test_values_that_are_not_finite_are_refused_by_name(tmp_path):
     assert "last.weight" in refusal(written(tmp_path, safetensors_bytes(tensors)))
 
 
+def test_values_too_large_for_float32_are_refused_by_name(tmp_path):
+    tensors = {**GOOD, "conv.weight": torch.full((2, 3, 1, 1), 1e300, dtype=torch.float64)}
+    assert "conv.weight has 6 of 6 values that are NaN" in refusal(written(tmp_path, hostile.saved(tensors)))
+
+
 def test_a_negative_variance_is_refused_by_name(tmp_path):
     tensors = {"bn.running_mean": torch.tensor([-1.0]), "bn.running_var": torch.tensor([-1.0])}
     assert "bn.running_var" in refusal(written(tmp_path, hostile.saved(tensors)))

@@ -30,9 +30,18 @@ def test_as_many_outputs_are_left_as_there_were(trained, task_of):
         task, observe=lambda rung, model: seen.append(model(task.split.test.images[:2]).shape[1]) or {}
     )
     outcome = run(trained, build(BoundaryExpandParams, QUICK), shown)
-    assert seen == [4, 4, 4]
+    assert seen == [3, 3, 3]
     assert outcome.model.net.linear is head and head.weight.shape[0] == head.out_features == 3
     assert set(outcome.model.net.state_dict()) == set(task.fresh(0).net.state_dict())
+
+
+def test_what_is_observed_is_the_model_that_is_left(trained, task_of):
+    task, seen = task_of(), []
+    images = task.split.forget.images[:8]
+    shown = replace(task, observe=lambda rung, model: seen.append(predict(model, images)) or {})
+    outcome = run(trained, build(BoundaryExpandParams, QUICK), shown)
+    torch.testing.assert_close(seen[-1], predict(outcome.model, images))
+    assert not torch.allclose(seen[0], seen[-1])
 
 
 def test_the_forget_set_leaves_its_class(trained, task_of):

@@ -1,5 +1,6 @@
 """The unlearning workflow from request to artifacts, on small real images in a folder."""
 
+import copy
 import json
 
 import numpy as np
@@ -115,9 +116,31 @@ def test_the_result_says_how_its_settings_were_chosen(inputs, tmp_path, params, 
     assert result["chosen"] == chosen
 
 
+def test_what_a_method_notes_of_its_result_is_among_the_notes(inputs, tmp_path):
+    params = {"samples": 10, "alpha": 0.1}
+    result = ask(inputs, tmp_path / "run", method="influence", params=params, controls="none")
+    assert [note for note in result["notes"] if note.startswith("33% of the training images")]
+    params = {"epochs": 1, "max_epochs": 1, "rewind": True}
+    asked = {"method": "scrub", "forget": "", "fraction": 0.2, "controls": "none"}
+    result = ask(inputs, tmp_path / "share", params=params, **asked)
+    assert any("test accuracy is not untouched" in note for note in result["notes"])
+
+
 def test_beside_another_method_than_pruning_a_control_keeps_its_own_rate(inputs, tmp_path):
     result = ask(inputs, tmp_path / "run", method="boundary_shrink", params={}, controls="fine_tune")
     assert result["controls"]["fine_tune"]["params"]["lr"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("method", "controls"),
+    [
+        ("tfidf_prune", {"mask_logit", "random_prune", "fine_tune"}),
+        ("gradient_ascent", {"mask_logit", "fine_tune"}),
+    ],
+)
+def test_random_channels_stand_beside_pruning_only(inputs, tmp_path, method, controls):
+    params = QUICK if method == "tfidf_prune" else {"epochs": 1}
+    assert set(ask(inputs, tmp_path / "run", method=method, params=params)["controls"]) == controls
 
 
 @pytest.mark.parametrize(
@@ -142,3 +165,39 @@ def test_unknown_settings_and_kinds_are_sentences(inputs, tmp_path):
         ask(inputs, tmp_path / "run", params={"rate": 1})
     with pytest.raises(UnlearnError, match="Unknown kind"):
         run_workflow("dance", {}, tmp_path, silent)
+
+
+def test_a_pruned_model_forgets_another_class_and_reopens(inputs, tmp_path):
+    ask(inputs, tmp_path / "one", controls="none")
+    pruned = {**inputs, "model": str(tmp_path / "one" / "model.safetensors")}
+    result = ask(pruned, tmp_path / "two", controls="retrain", forget="red")
+    first, second = (open_model(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    sizes = {n: t.numel() for n, t in second.model.net.state_dict().items()}
+    assert any(sizes[n] < t.numel() for n, t in first.model.net.state_dict().items())
+    with np.load(tmp_path / "two" / "predictions_after.npz") as kept:
+        right = kept["labels"] == kept["predicted"]
+    assert right.mean() == pytest.approx(result["after"]["test_accuracy"])
+    retrained = ask(
+        pruned, tmp_path / "three", method="retrain", forget="red", controls="none", params={"epochs": 1}
+    )
+    again = open_model(tmp_path / "three" / "model.safetensors")
+    assert again.digest != first.digest and retrained["after"]["classes"] == ["red", "green", "blue"]
+
+
+def test_parts_of_another_model_are_not_taken_over(inputs, tmp_path, trained, colour_card):
+    ask(inputs, tmp_path / "run", controls="none")
+    other = {n: t + 0.01 if t.is_floating_point() else t for n, t in trained.net.state_dict().items()}
+    changed = copy.deepcopy(trained)
+    changed.net.load_state_dict(other)
+    save_model(tmp_path / "model.safetensors", changed, colour_card)
+    with pytest.raises(UnlearnError, match="have changed since this run began"):
+        ask(inputs, tmp_path / "run", controls="none")
+
+
+def test_a_pruned_model_is_trained_on_and_reopens(inputs, tmp_path):
+    ask(inputs, tmp_path / "one", controls="none")
+    (tmp_path / "more").mkdir()
+    settings = {"data": inputs["data"], "init": str(tmp_path / "one" / "model.safetensors"), "device": "cpu"}
+    recipe = {"epochs": 1, "batch_size": 20, "augment": "none"}
+    run_workflow("train", {"settings": settings, "recipe": recipe}, tmp_path / "more", silent)
+    assert open_model(tmp_path / "more" / "model.safetensors").plan is not None

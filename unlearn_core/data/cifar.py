@@ -87,8 +87,8 @@ def _absent(name: str, root: Path) -> str:
     folders = " or folders train/CLASS and test/CLASS" if name == "cifar10" else ""
     return (
         f"{folder} {what}, so {name} can't be opened; name the folder that holds {source.base_folder}"
-        f"{folders} as {name}:ROOT, or download it ({_MEGABYTES} MB) with --download on the command line or "
-        "the Download button."
+        f"{folders} as {name}:ROOT, or download it ({_MEGABYTES} MB) by the Download button or by "
+        f"python -m unlearn_core datasets --download {name}"
     )
 
 

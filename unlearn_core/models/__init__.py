@@ -10,6 +10,7 @@ from unlearn_core.models.recognition import differences as differences
 from unlearn_core.models.recognition import load_into as load_into
 from unlearn_core.models.recognition import matching as matching
 from unlearn_core.models.recognition import recognise as recognise
+from unlearn_core.models.recognition import require_fit as require_fit
 from unlearn_core.models.registry import ARCHITECTURES as ARCHITECTURES
 from unlearn_core.models.registry import Architecture as Architecture
 from unlearn_core.models.registry import build_net as build_net

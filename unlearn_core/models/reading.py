@@ -164,7 +164,8 @@ def _check_form(name: str, tensor: Tensor) -> None:
 def _check_values(name: str, tensor: Tensor) -> None:
     if not tensor.is_floating_point():
         return
-    finite = torch.isfinite(tensor)
+    # As the model will hold them: what is finite in float64 may be infinite in float32.
+    finite = torch.isfinite(tensor.float())
     if not finite.all():
         wrong = tensor.numel() - int(finite.sum())
         raise UnlearnError(

@@ -76,15 +76,24 @@ def differences(net: nn.Module, tensors: Mapping[str, Tensor]) -> Differences:
     return _compared(theirs, _shapes(_renamed(tensors, theirs)))
 
 
+def require_fit(net: nn.Module, tensors: Mapping[str, Tensor], source_name: str) -> None:
+    """Checks names and shapes; the net may lie on the meta device.
+
+    Raises:
+        UnlearnError: A name is missing or unexpected, or a shape differs.
+    """
+    found = differences(net, tensors)
+    if found:
+        raise UnlearnError(f"The weights of {source_name} do not fit this net: {_counted(found)}.")
+
+
 def load_into(net: nn.Module, tensors: Mapping[str, Tensor], source_name: str) -> None:
     """Copies the tensors into the net, in place; all of them fit, or none is copied.
 
     Raises:
         UnlearnError: A name is missing or unexpected, or a shape or kind differs.
     """
-    found = differences(net, tensors)
-    if found:
-        raise UnlearnError(f"The weights of {source_name} do not fit this net: {_counted(found)}.")
+    require_fit(net, tensors, source_name)
     own = net.state_dict()
     fitting = _renamed(tensors, _shapes(own))
     for name, tensor in fitting.items():

@@ -177,7 +177,7 @@ def card_from_plain(values: Mapping[str, Any]) -> ModelCard:
             dataset=str(values.get("dataset", "")),
             facts=dict(values.get("facts", {})),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnlearnError(
             f"The model's card can't be read ({type(error).__name__}: {error}); "
             "it needs name, spec, classes, normalization and image_size."

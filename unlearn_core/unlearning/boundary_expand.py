@@ -8,7 +8,9 @@ port in SalUn's code leaves it, so that every answer "shadow class" counts as fo
 classes; a random share works alike, as in the tables of SalUn (arXiv 2310.12508).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,14 +32,31 @@ def run(model: Classifier, params: BoundaryExpandParams, task: Task) -> Outcome:
     forget, head = task.split.forget, head_of(model)
     shadow = relabelled(forget, torch.full((len(forget),), head.out_features))
     wide = widened(head, task.seed)
-    try:
-        replace_layer(model.net, head, wide)
-        descend(model, [[Pass(shadow, cross_entropy)]] * params.epochs, params, task)
-    finally:
-        with torch.no_grad():
-            head.weight.copy_(wide.weight[:-1])
-            head.bias.copy_(wide.bias[:-1])
+
+    @torch.no_grad()
+    def take_away() -> None:
+        head.weight.copy_(wide.weight[:-1])
+        head.bias.copy_(wide.bias[:-1])
         replace_layer(model.net, wide, head)
+
+    def observe(rung: str, shown: Classifier) -> Mapping[str, Any]:
+        """Looks at what would be left: an answer "shadow class" is none of the model's classes."""
+        take_away()
+        try:
+            return task.observe(rung, shown)
+        finally:
+            replace_layer(model.net, head, wide)
+
+    replace_layer(model.net, head, wide)
+    try:
+        descend(
+            model,
+            [[Pass(shadow, cross_entropy)]] * params.epochs,
+            params,
+            replace(task, observe=observe),
+        )
+    finally:
+        take_away()
     return Outcome(model, facts=bn_facts(params))
 
 

@@ -155,9 +155,11 @@ def plan_by(
     """
     groups = channel_groups(model.net, example, params.residual)
 
-    def plan_from(read: ActivationStats, chosen: tuple[int, ...]) -> PruningPlan:
+    def plan_from(
+        read: ActivationStats, chosen: tuple[int, ...], gone: PruningPlan | None = None
+    ) -> PruningPlan:
         require_images(read, chosen)
-        return make_plan(channel_scores(read), groups, chosen, params, seed=seed)
+        return make_plan(channel_scores(read), groups, chosen, params, seed=seed, gone=gone)
 
     def finish(plan: PruningPlan) -> PruningPlan:
         return plan if params.cut else kept_in_place(plan)
@@ -167,7 +169,8 @@ def plan_by(
         return finish(plan_from(unpruned, targets))
     plans = [plan_from(unpruned, targets[:1])]
     for target in targets[1:]:
-        plans.append(plan_from(stats(merge_plans(plans)), (target,)))
+        gone = merge_plans(plans)
+        plans.append(plan_from(stats(gone), (target,), gone))
     return finish(merge_plans(plans))
 
 

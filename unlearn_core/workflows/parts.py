@@ -14,14 +14,15 @@ import torch
 from unlearn_core import evaluation
 from unlearn_core.activations import collect, first_per_class, save_stats
 from unlearn_core.artifacts import write_bytes, write_json
-from unlearn_core.checkpoints import LoadedModel, fresh_like, fresh_model, model_bytes
+from unlearn_core.checkpoints import LoadedModel, fresh_like, model_bytes
 from unlearn_core.data import ForgetSplit
+from unlearn_core.errors import UnlearnError
 from unlearn_core.inference import device_of
 from unlearn_core.measurement import measure
 from unlearn_core.models import Classifier
 from unlearn_core.params import plain
 from unlearn_core.progress import Progress, Report
-from unlearn_core.pruning import plan_to_plain
+from unlearn_core.pruning import one_after_the_other, plan_to_plain
 from unlearn_core.sparsify import SparseMask, mask_in, mask_of_zeros
 from unlearn_core.unlearning import Method, Outcome, Task
 from unlearn_core.workflows.answers import answers_of, closeness, evaluated, keep_answers, keep_membership
@@ -43,6 +44,7 @@ class Parts:
         self.folder, self.loaded, self.split, self.seed, self.report = folder, loaded, split, seed, report
         self.now = now
         """The clock in seconds that a part's work is measured by."""
+        self._require_same_inputs()
 
     @property
     def _retrained(self) -> Path:
@@ -56,6 +58,22 @@ class Parts:
     def run(self, method: Method, params: Any, *, keep_model: bool = False) -> dict[str, Any]:
         """A method's evaluation, ladder and time, from the untouched model."""
         return self._kept(method.name, lambda: self._unlearned(method, params, keep_model))
+
+    def _require_same_inputs(self) -> None:
+        """Parts of an earlier attempt count only for the very model and images that they were computed from.
+
+        Raises:
+            UnlearnError: The file or folder behind the run's model or data has changed since.
+        """
+        path = self.folder / "parts" / "inputs.json"
+        found = {"model": self.loaded.digest, "split": self.split.digest}
+        if not path.is_file():
+            write_json(path, found)
+        elif json.loads(path.read_text()) != found:
+            raise UnlearnError(
+                "The model or the images have changed since this run began, so its parts would not belong together; "
+                "start a new run."
+            )
 
     def _kept(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         path = self.folder / "parts" / f"{name}.json"
@@ -102,8 +120,8 @@ class Parts:
         )
 
     def _fresh(self, seed: int) -> Classifier:
-        """A new network for retraining; of a sparse model it has the very structure that the mask is of."""
-        return fresh_like(self.loaded, seed) if self._mask() else fresh_model(self.loaded.card, seed)
+        """A new network for retraining, of the very structure that the model has: a sparse one's mask is of that."""
+        return fresh_like(self.loaded, seed)
 
     def _mask(self) -> SparseMask | None:
         mask = mask_in(self.loaded.model.net, self.loaded.card.facts)
@@ -143,7 +161,7 @@ class Parts:
             made = {"method": outcome.facts["sparse_by"], "measured": measured, "over": "convolution weights"}
             facts["sparsity"] = {**made, "asked": None, "strict": False, "forget": None}
         card = replace(self.loaded.card, facts=facts)
-        data = model_bytes(outcome.model, card, outcome.plan or self.loaded.plan)
+        data = model_bytes(outcome.model, card, one_after_the_other(self.loaded.plan, outcome.plan))
         write_bytes(self.folder / "model.safetensors", data)
         if outcome.plan:
             write_json(self.folder / "plan.json", plan_to_plain(outcome.plan))

@@ -13,6 +13,7 @@ from unlearn_core.inference import choose_device
 from unlearn_core.models import Classifier, ModelCard, ModelSpec, own_normalization, parse_normalization
 from unlearn_core.params import build, plain, setting
 from unlearn_core.progress import Report, renamed
+from unlearn_core.pruning import PruningPlan
 from unlearn_core.training import Recipe, fit
 from unlearn_core.workflows.ends import conditions, everything, rung
 
@@ -39,7 +40,7 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str,
     started = time.monotonic()
     dataset = open_dataset(parse_dataset(asked.data), report)
     device = choose_device(asked.device)
-    model, card = _start(asked, dataset)
+    model, card, plan = _start(asked, dataset)
     model.to(device)
     whole = everything(dataset)
     curve: list[dict[str, Any]] = []
@@ -71,17 +72,18 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str,
         "seconds": round(time.monotonic() - started, 1),
         **conditions(device, recipe.precision),
     }
-    save_model(folder / "model.safetensors", model, replace(card, facts=facts))
+    save_model(folder / "model.safetensors", model, replace(card, facts=facts), plan)
     return {"kind": "train", "after": final, "ladder": curve, "facts": facts, "seconds": facts["seconds"]}
 
 
-def _start(asked: TrainRequest, dataset: Dataset) -> tuple[Classifier, ModelCard]:
-    """The model to train, from random weights or from another model, and its card without facts."""
+def _start(asked: TrainRequest, dataset: Dataset) -> tuple[Classifier, ModelCard, PruningPlan | None]:
+    """The model to train, from random weights or from another model; its card without facts; the channels it lacks."""
     if asked.init:
         loaded = open_model(asked.init, dataset, normalize=asked.normalize)
-        return loaded.model, replace(loaded.card, name=asked.name, dataset=dataset.spec.name, facts={})
+        card = replace(loaded.card, name=asked.name, dataset=dataset.spec.name, facts={})
+        return loaded.model, card, loaded.plan
     spec = ModelSpec(asked.arch, len(dataset.classes), width=asked.width)
     normalization = parse_normalization(asked.normalize) or own_normalization(dataset.train.images)
     size = int(dataset.train.images.shape[-1])
     card = ModelCard(asked.name, spec, dataset.classes, normalization, size, dataset.spec.name, {})
-    return fresh_model(card, asked.seed), card
+    return fresh_model(card, asked.seed), card, None
