@@ -29,7 +29,6 @@ page = st.navigation(
     [
         st.Page(f"pages/{name}.py", title=title, default=name == "overview")
         for name, title in PAGES.items()
-        if (HERE / "pages" / f"{name}.py").exists()
     ],
     position="top",
 )

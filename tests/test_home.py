@@ -28,13 +28,12 @@ def test_a_relative_or_tilde_home_becomes_absolute(monkeypatch: pytest.MonkeyPat
     [
         ("linux", "/somebody/.local/share/lethe"),
         ("darwin", "/somebody/Library/Application Support/lethe"),
-        ("win32", "/somebody/AppData/Local/lethe"),
     ],
 )
 def test_default_is_the_data_directory_of_the_system(
     monkeypatch: pytest.MonkeyPatch, platform: str, expected: str
 ) -> None:
-    for name in ("LETHE_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+    for name in ("LETHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/somebody")
     monkeypatch.setattr(module.sys, "platform", platform)

@@ -16,8 +16,6 @@ def home() -> Path:
 
 def _data_directory() -> Path:
     """The data directory that the operating system gives a person."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support"
     # The XDG standard says that a relative path there is to be ignored.
