@@ -26,10 +26,7 @@ PAGES = {
 st.set_page_config(page_title="Lethe", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide")
 st.logo(str(HERE / "assets" / "logo.svg"), size="large")
 page = st.navigation(
-    [
-        st.Page(f"pages/{name}.py", title=title, default=name == "overview")
-        for name, title in PAGES.items()
-    ],
+    [st.Page(f"pages/{name}.py", title=title, default=name == "overview") for name, title in PAGES.items()],
     position="top",
 )
 st.session_state[frame.FRAMED] = True

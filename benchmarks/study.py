@@ -4,7 +4,7 @@ python -m benchmarks.study [--model bundled:digits-vgg11] [--data digits] [--for
                            [--sparsities 0,0.95] [--methods all] [--schedules decreasing,constant --gammas 0.0005]
 
 Each model is kept under --cache and each measurement in a file there: a stopped study goes on where it was. A stored study
-grows: seeds that it holds aren't measured again, unless with --anew. Settings are the methods' published defaults, but for
+grows: seeds that it holds aren't measured again, unless with --anew. Settings are the methods' defaults, but for
 retraining and sparse training, which take the recipe in the model's card. Seconds are those of the processor, on one
 thread: others on the same machine hardly change them.
 """
@@ -66,7 +66,8 @@ def measured(args, sparsity, seed, variants):
     loaded = open_model(sparse_model(args, sparsity, seed), args.dataset, device=choose_device(args.device))
     dataset = align_classes(args.dataset, loaded.card.classes)
     split = split_dataset(dataset, ForgetSpec(args.forget, args.fraction, seed))
-    what = f"{_slug(args.model)}-{sparsity:g}-{'-'.join(args.forget) or args.fraction}-{seed}"
+    sparse = f"{args.sparsifier}-{sparsity:g}" if sparsity else "dense"
+    what = f"{_slug(args.model)}-{sparse}-{'-'.join(args.forget) or args.fraction}-{seed}"
     trials = []
     retrained = before = None
     for name, values in variants:
@@ -159,11 +160,17 @@ def main():
     trials = [] if args.anew or args.name not in studies() else list(read_study(args.name).trials)
     for sparsity in map(float, args.sparsities.split(",")):
         for seed in range(args.seeds):
-            there = [t for t in trials if t.seed == seed and abs(t.sparsity - sparsity) < SAME_SPARSITY]
+            there = [t for t in trials if t.seed == seed and held(t, sparsity, args.sparsifier)]
             if len(there) < len(variants_of(args)):
                 found = measured(args, sparsity, seed, variants_of(args))
                 trials = [t for t in trials if t not in there] + found
                 keep(args, trials)
+
+
+def held(trial, sparsity, sparsifier):
+    """Whether a stored trial is of a model that is so sparse, and was made so by this sparsifier."""
+    same = trial.sparsifier == sparsifier if sparsity else not trial.sparsifier
+    return same and abs(trial.sparsity - sparsity) < SAME_SPARSITY
 
 
 def keep(args, trials):

@@ -11,7 +11,6 @@ from unlearn_core.measures import (
     js_divergence,
     noise_floor,
     student,
-    summary,
     to_retrain,
     tow,
     within_floor,
@@ -122,9 +121,3 @@ def test_the_noise_floor_is_the_mean_over_pairs_of_retrained_models():
     assert noise_floor(three[:1])["avg_gap"] is None
     assert within_floor(0.02, floor["gaps"]["ua"]) and not within_floor(0.021, floor["gaps"]["ua"])
     assert not within_floor(None, 0.1) and not within_floor(0.0, None)
-
-
-def test_a_summary_over_seeds_leaves_missing_values_out():
-    over = summary([evaluated(0.9, None, 1.0, 0.9), evaluated(0.8, 0.5, 1.0, 0.9)])
-    assert over["ua"].mean == pytest.approx(0.85)
-    assert over["mia"].count == 1

@@ -32,6 +32,19 @@ def test_of_pruning_the_released_setting_is_published_and_ours_is_recommended() 
     assert how_chosen("tfidf_prune", {**defaults, "ratio": 0.3}, defaults, tuned=False) == "by hand"
 
 
+def test_what_the_authors_did_not_run_is_not_called_published() -> None:
+    """Retraining's defaults are the model's own recipe, and influence is solved as the authors' recursion is not."""
+    recipe = plain(build(METHODS["retrain"].params, {"epochs": 3}))
+    assert how_chosen("retrain", recipe, recipe, tuned=False) == "recommended"
+    papers = {**recipe, "epochs": 182, "lr": 0.1, "schedule": "multistep"}
+    assert how_chosen("retrain", papers, recipe, tuned=False) == "published"
+    defaults = plain(build(METHODS["influence"].params, {}))
+    assert how_chosen("influence", defaults, defaults, tuned=False) == "recommended"
+    released = {**defaults, "solver": "released"}
+    assert how_chosen("influence", released, defaults, tuned=False) == "published"
+    assert how_chosen("influence", {**defaults, "alpha": 5.0}, defaults, tuned=False) == "by hand"
+
+
 def test_every_word_is_explained() -> None:
     assert all(told(word).startswith(f"Settings: {word} (") for word in CHOSEN)
     assert told("") == ""

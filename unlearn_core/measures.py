@@ -149,12 +149,6 @@ def noise_floor(retrained: Sequence[Plain]) -> dict[str, Any]:
     }
 
 
-def summary(evaluations: Sequence[Plain]) -> dict[str, Interval]:
-    """Each measure over the seeds of one method; values that are missing are left out."""
-    rows = [values_of(e) for e in evaluations]
-    return {name: interval([v for row in rows if (v := row[name]) is not None]) for name in MEASURES}
-
-
 def within_floor(gap: float | None, floor: float | None) -> bool:
     """Whether a gap is no larger than the noise floor; False where either is unknown."""
     return gap is not None and floor is not None and gap <= floor

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.compare_table import HELP
-from pages.parts.compare_trials import method_label
+from pages.parts.compare_trials import depth, method_label
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import md
 from unlearn_core.experiments import AVERAGE, Beside, Row, Scenario, beside
@@ -77,7 +77,11 @@ def _said(pairs: Sequence[Beside]) -> str:
         f"; of {couples} pairs of methods, {order} have the same one closer to retraining" if couples else ""
     )
     alone = any(p.row.floor[AVERAGE] is None for p in pairs)
-    unsure = " Where there is one seed of retraining, noise could not be told from a gap." if alone else ""
+    unsure = (
+        " Where no two retrainings left out the same images, noise could not be told from a gap."
+        if alone
+        else ""
+    )
     return f"{methods} published method{'s' if methods > 1 else ''} beside ours: {side}{told}.{unsure}"
 
 
@@ -104,11 +108,11 @@ def _table(pairs: Sequence[Beside], names: Names) -> None:
 def _lines(pair: Beside, names: Names) -> list[dict[str, Any]]:
     """Two lines a method: published, then ours, in the same columns."""
     line, row = pair.line, pair.row
-    depth = f"{100 * line.sparsity:.3g} % sparse" if line.sparsity else "dense"
+    published = f"{100 * line.sparsity:.3g} % sparse" if line.sparsity else "dense"
     source = f"published, {line.paper}"
-    theirs: dict[str, Any] = {"Method": method_label(line.method), "Model": depth, "Source": source}
+    theirs: dict[str, Any] = {"Method": method_label(line.method), "Model": published, "Source": source}
     seeds = f"{len(row.trials)} seeds" if len(row.trials) > 1 else "1 seed"
-    ours: dict[str, Any] = {"Method": names[row.key], "Model": depth, "Source": f"ours, {seeds}"}
+    ours: dict[str, Any] = {"Method": names[row.key], "Model": depth(row), "Source": f"ours, {seeds}"}
     for name, title in _MEASURES.items():
         theirs |= {title: line.values[name], f"{title} gap": pair.theirs[name], f"{title} side": ""}
         value = 100 * row.values[name].mean if name in row.values else None

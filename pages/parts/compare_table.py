@@ -67,13 +67,14 @@ HELP = {
     "ta": "Testing accuracy: on test images of the classes to keep.",
     AVERAGE: "Mean distance to retraining in UA, MIA-efficacy, RA and TA, in points; run time is no part of it. Taken seed by "
     "seed, so never smaller than the papers' distance of means.",
-    "seconds": "Run-time efficiency: everything that the method needed, scores, masks and pruning included.",
+    "seconds": "Run-time efficiency: everything that the method itself needed. Making a model sparse beforehand is no part of "
+    "it; that time stands on the sparse model's card.",
     "share": "Its seconds by those of full retraining.",
     "tow": "Tug of war: (1 − gap in UA) (1 − gap in RA) (1 − gap in TA); 100 is retraining.",
     "tow_mia": "Tug of war with MIA-efficacy for UA.",
     "share_same": "Its seconds by those that retraining took to reach the same testing accuracy; empty where it never did.",
     "epochs": "Its seconds by those of one epoch of fine-tuning on the same model.",
-    "preparing": "Part of the seconds before training: scores, masks and pruning.",
+    "preparing": "Of methods that prune channels: the seconds until these were pruned, before fine-tuning.",
     "forget_test": "Test accuracy on the forgotten classes.",
     **dict.fromkeys(
         ("js forget", "js retain", "js test"),
@@ -175,13 +176,14 @@ def legend(rows: Sequence[Row]) -> str:
     floors = [r.floor[AVERAGE] for r in rows if r.kind == "reference"]
     floor = next((f for f in floors if f is not None), None)
     noise = (
-        "No noise floor: it takes two seeds of retraining."
+        "No noise floor: it takes two seeds of retraining without the same images, and under a random share each seed draws its "
+        "own."
         if floor is None
         else "Grey: no further from retraining than retraining is from itself under another seed "
         f"({100 * floor:.2f} points on average)."
     )
     return (
-        "★ retraining, which all are measured by · ◇ controls, which forget nothing by learning · in brackets: gap to "
+        "★ retraining, which all are measured by · ◇ controls, which a method has to beat · in brackets: gap to "
         f"retraining in points. Each column from blue (closest to retraining; fastest) to orange (furthest; slowest). {noise}"
     )
 

@@ -139,10 +139,11 @@ def method_label(name: str) -> str:
 
 
 def depth(row: Row) -> str:
-    """Of what model a row is: dense, or how sparse and by what."""
+    """Of what model a row is: dense, or how sparse, by what, and whether strictly."""
     if not row.sparsity:
         return "dense"
-    return f"{100 * row.sparsity:.3g} % {_SPARSIFIERS.get(row.sparsifier, row.sparsifier) or 'sparse'}"
+    name, comma, strict = row.sparsifier.partition(", ")
+    return f"{100 * row.sparsity:.3g} % {_SPARSIFIERS.get(name, name) or 'sparse'}{comma}{strict}"
 
 
 def run_of(row: Row) -> str:

@@ -25,6 +25,7 @@ from unlearn_core.plots import sparsity as plots
 _DENSE = (0.0, "")
 COURSES = ("decreasing", "constant", "increasing")
 _COLUMNS = 3
+_SMALL = "convolution weights below 1e-4, %"
 WHAT = (
     "l1-sparse begins with the dense model and adds γ times the sum of all absolute weights to the loss of fine-tuning. "
     "The weight γ stays, falls to 0 or grows from 0 over the epochs; the paper finds that falling does best."
@@ -59,7 +60,7 @@ def draw(family: Family) -> None:
                 chart = plots.schedules(mine, names, quantity, label)
                 column.altair_chart(inked(chart), width="stretch", key=f"l1 {quantity} {family.key}")
     st.caption(md(f"{READ_GREY} The dashed line is fine-tuning without a penalty."))
-    table_behind([_told(r) for r in rows], f"l1-sparse-{family.key}", formats={"weights gone, %": "%.2f"})
+    table_behind([_told(r) for r in rows], f"l1-sparse-{family.key}", formats={_SMALL: "%.2f"})
 
 
 def best(rows: list[dict[str, Any]]) -> str:
@@ -104,7 +105,7 @@ def _rows(family: Family) -> list[dict[str, Any]]:
                 "low": 0.0,
                 "high": 100 * floor,
                 "seeds": len(retrained_at(family, _DENSE)),
-                "gone": None,
+                "small": None,
             }
         )
     order = {_name(c): i for i, c in enumerate(COURSES)}
@@ -119,8 +120,8 @@ def _plainly(series: Series, every: list[Series]) -> bool:
 
 
 def _of(family: Family, series: Series, name: str, gamma: str) -> list[dict[str, Any]]:
-    gone = [t.facts.get("sparsity") for t in trials_at(family, series, _DENSE)]
-    known = [g for g in gone if g is not None]
+    small = [t.facts.get("sparsity") for t in trials_at(family, series, _DENSE)]
+    known = [s for s in small if s is not None]
     rows = []
     for quantity, value in values_at(family, series, _DENSE).items():
         if not value.count:
@@ -137,7 +138,7 @@ def _of(family: Family, series: Series, name: str, gamma: str) -> list[dict[str,
                 "low": ends[0],
                 "high": ends[1],
                 "seeds": value.count,
-                "gone": 100 * sum(known) / len(known) if known else None,
+                "small": 100 * sum(known) / len(known) if known else None,
             }
         )
     return rows
@@ -157,5 +158,5 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
         "95 % from": row["low"],
         "to": row["high"],
         "seeds": row["seeds"],
-        "weights gone, %": row["gone"],
+        _SMALL: row["small"],
     }

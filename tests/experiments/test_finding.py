@@ -32,7 +32,7 @@ def test_a_next_one_inside_the_noise(trial: Make) -> None:
 
 def test_one_seed_of_retraining_leaves_the_noise_unknown(trial: Make) -> None:
     text = finding(table([trial("retrain"), trial("scrub"), trial("fine_tune", ua=0.5)]), named)
-    assert "one seed of retraining can't say whether that is noise" in text
+    assert "whether that is noise, only two retrainings without the same images could say" in text
 
 
 def test_a_control_that_is_as_close_is_named(trial: Make) -> None:
@@ -40,6 +40,11 @@ def test_a_control_that_is_as_close_is_named(trial: Make) -> None:
     assert close.endswith("As close without forgetting anything inside: mask_logit.")
     far = finding(table([*retrained(trial), trial("fine_tune"), trial("mask_logit", ua=0.0)]), named)
     assert "mask_logit" not in far
+
+
+def test_pruning_at_random_did_change_the_inside(trial: Make) -> None:
+    text = finding(table([*retrained(trial), trial("fine_tune"), trial("random_prune", ua=1.0)]), named)
+    assert "random_prune" not in text
 
 
 def test_slower_than_retraining_is_said(trial: Make) -> None:

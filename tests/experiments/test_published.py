@@ -33,10 +33,11 @@ def test_the_printed_average_follows_from_the_printed_values(line: Published) ->
 
 
 def test_published_minutes_in_epochs_of_fine_tuning() -> None:
-    """Retraining ran 182 epochs of the retained images, fine-tuning ten: the printed minutes must say nearly so."""
+    """Retraining ran 160 to 182 epochs of the retained images, fine-tuning ten: the printed minutes must lie between."""
     (retrain,) = [p for p in lines("class") if p.method == "retrain" and not p.sparsity]
     (ascent,) = [p for p in lines("class") if p.method == "gradient_ascent" and not p.sparsity]
-    assert in_epochs(retrain) == pytest.approx(10 * 43.23 / 2.52) == pytest.approx(182, rel=0.1)
+    assert in_epochs(retrain) == pytest.approx(10 * 43.23 / 2.52)
+    assert 160 <= in_epochs(retrain) <= 182
     assert in_epochs(ascent) == pytest.approx(1.31, abs=0.005)
     assert of_retraining(ascent) == pytest.approx(0.33 / 43.23)
 
@@ -53,6 +54,26 @@ def test_dense_stands_beside_dense_and_sparse_beside_sparse(trial: Make) -> None
     )
     found = {(p.line.method, p.line.sparsity) for p in beside(rows, "class")}
     assert found == {("fine_tune", 0.0), ("influence", 0.95)}
+
+
+def test_only_a_model_as_sparse_stands_beside_a_sparse_one(trial: Make) -> None:
+    half, nearly = {"sparsity": 0.5, "sparsifier": "omp"}, {"sparsity": 0.9497, "sparsifier": "imp"}
+    trials = [trial(m, **at) for m in ("retrain", "fine_tune") for at in (half, nearly)]
+    assert [p.row.sparsity for p in beside(table(trials), "class")] == [0.9497]
+    assert beside(table([t for t in trials if t.sparsity == 0.5]), "class") == []
+
+
+def test_a_mask_by_omp_that_saw_all_images_comes_before_others(trial: Make) -> None:
+    """Though the strict one and the one by another sparsifier have more seeds."""
+    made = [trial(m, sparsity=0.95, sparsifier="omp") for m in ("retrain", "fine_tune")]
+    others = [
+        trial(t.method, sparsity=0.95, sparsifier=by, seed=seed)
+        for t in made
+        for by in ("imp", "omp, strict")
+        for seed in (0, 1)
+    ]
+    (pair,) = beside(table([*others, *made]), "class")
+    assert pair.row.sparsifier == "omp"
 
 
 def test_sides_are_compared_where_both_show_one(trial: Make) -> None:

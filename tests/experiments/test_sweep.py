@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from unlearn_core.experiments import Trial
+from unlearn_core.experiments import Trial, table
+from unlearn_core.experiments.pairing import place_of
 from unlearn_core.experiments.sweep import (
     avg_gap,
     change,
@@ -15,8 +16,8 @@ from unlearn_core.experiments.sweep import (
     floor_at,
     missing,
     nearest,
-    place_of,
     places,
+    retrained_at,
     series_of,
     told_apart,
     trials_at,
@@ -116,15 +117,48 @@ def test_gaps_are_to_the_retrained_model_of_the_same_sparsity_and_seed(swept):
     assert values_at(swept, series(swept, "retrain"), DENSE)["avg_gap"].count == 0
 
 
-def test_without_a_retrained_model_of_the_seed_all_seeds_stand_in():
+def test_without_a_retrained_model_of_the_seed_another_one_of_the_same_images_stands_in():
     family = family_of(
-        trial("retrain", seed=0, values=(0.2,) * 4),
+        trial("retrain", seed=0, values=(0.2,) * 4, digest="other images"),
         trial("retrain", seed=1, values=(0.4,) * 4),
         trial("fisher", seed=7, values=(0.5,) * 4),
     )
     (fisher,) = trials_at(family, series(family, "fisher"), DENSE)
-    assert avg_gap(family, fisher) == pytest.approx((0.3 + 0.1) / 2)
+    assert avg_gap(family, fisher) == pytest.approx(0.1)
     assert avg_gap(family_of(fisher), fisher) is None
+    assert avg_gap(family_of(fisher, trial("retrain", digest="other images")), fisher) is None
+
+
+def test_the_table_and_the_sweep_give_the_same_gaps():
+    """Retraining with settings of somebody's own, newer and of the same seed, and one that was measured elsewhere."""
+    own = "20260101T000000Z-abcdefghijklmnop"
+    trials = [
+        trial("retrain", source=own, params={"epochs": 1}, chosen="by hand", values=(0.9,) * 4),
+        trial("retrain", source=own, params={"epochs": 9}, values=(0.3,) * 4),
+        trial("retrain", params={"epochs": 9}, values=(0.2,) * 4),
+        trial("fine_tune", source=own, values=(0.5,) * 4),
+        trial("fisher", values=(0.6,) * 4),
+    ]
+    family = family_of(*trials)
+    rows = {r.method: r.gap for r in table(trials)}
+    for method, gap in (("fine_tune", 0.2), ("fisher", 0.4)):
+        found = values_at(family, series(family, method), DENSE)["avg_gap"]
+        assert found.mean == pytest.approx(gap) == pytest.approx(rows[method])
+    (drawn,) = retrained_at(family, DENSE)
+    assert drawn.ua == 0.3  # not what somebody tried
+
+
+def test_a_strict_mask_is_a_place_of_its_own():
+    strict = trial("fine_tune", 0.95, sparsifier="omp, strict")
+    family = family_of(trial("retrain", 0.95), trial("fine_tune", 0.95), strict)
+    assert places(family) == [SPARSE, (0.95, "omp, strict")]
+    assert avg_gap(family, strict) is None  # retraining under the other mask is no reference
+
+
+def test_under_a_random_share_there_is_no_noise_floor():
+    share = {"classes": (), "fraction": 0.1}
+    apart = [trial("retrain", seed=s, digest=str(s), values=(0.1 * s,) * 4, **share) for s in (0, 1)]
+    assert floor_at(family_of(*apart), DENSE) is None
 
 
 def test_the_noise_floor_is_how_far_seeds_of_retraining_lie_apart(swept):

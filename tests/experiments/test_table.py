@@ -80,6 +80,35 @@ def test_the_noise_floor_is_retraining_against_itself(trial: Make) -> None:
     assert not alone.inside
 
 
+def test_two_forget_sets_have_no_noise_between_them(trial: Make) -> None:
+    """Each seed of a random share draws its own images: how far these two lie apart says nothing of retraining."""
+    share = {"classes": (), "fraction": 0.1}
+    trials = [
+        trial("retrain", seed=0, digest="first", ua=0.05, **share),
+        trial("retrain", seed=1, digest="second", ua=0.09, **share),
+        trial("fine_tune", seed=0, digest="first", ua=0.06, **share),
+    ]
+    row = row_of(table(trials), "fine_tune")
+    assert set(row.floor.values()) == {None} and not row.inside
+    again = trial("retrain", seed=2, digest="second", ua=0.11, **share)
+    assert row_of(table([*trials, again]), "fine_tune").floor["ua"] == pytest.approx(0.02)
+
+
+def test_a_strict_mask_and_one_that_leaks_are_rows_of_their_own(trial: Make) -> None:
+    leaking = {"sparsity": 0.95, "sparsifier": "omp"}
+    strict = {"sparsity": 0.95, "sparsifier": "omp, strict"}
+    trials = [
+        trial("retrain"),
+        trial("retrain", ta=0.91, **leaking),
+        trial("fine_tune", **leaking),
+        trial("fine_tune", **strict),
+    ]
+    rows = {r.sparsifier: r for r in table(trials) if r.method == "fine_tune"}
+    assert rows["omp"].gaps["ta"].mean == pytest.approx(0.01)
+    assert rows["omp, strict"].gaps["ta"].mean == pytest.approx(0.02)
+    assert rows["omp, strict"].remarks == ("dense retraining",)
+
+
 def test_a_sparse_model_is_measured_by_retraining_as_sparse_else_by_dense(trial: Make) -> None:
     sparse = {"sparsity": 0.95, "sparsifier": "omp"}
     trials = [trial("retrain"), trial("fine_tune", **sparse), trial("retrain", ta=0.91, **sparse)]

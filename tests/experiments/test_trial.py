@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks import study
+from pages.parts import forget_form
 from unlearn_core.errors import UnlearnError
-from unlearn_core.experiments import Trial, from_plain, to_plain, trials_of
+from unlearn_core.experiments import CONTROLS, ORIGINAL, Trial, from_plain, to_plain, trials_of
+from unlearn_core.unlearning import METHODS
 
 RUN = "20260101T000000Z-abcdefghijklmnop"
 
@@ -87,6 +90,24 @@ def test_a_sparse_model_belongs_to_the_dense_one_that_it_came_from() -> None:
     again = trials_of(RUN, result(), REQUEST, {**facts, "unlearned_from": "x"})[1]
     assert again.base == "m", "what has forgotten something already is another model"
     assert trials_of(RUN, result(sparsity=0.9), REQUEST)[1].sparsity == 0.9
+
+
+@pytest.mark.parametrize(
+    ("without", "told"), [("d", "omp, strict"), ("another", "omp, strict for other images"), (None, "omp")]
+)
+def test_a_strict_mask_is_told_from_one_that_saw_the_forget_set(without: str | None, told: str) -> None:
+    made = {"measured": 0.95, "method": "omp", "strict": without is not None}
+    facts = {"sparsity": {**made, "forget": {"digest": without} if without else None}}
+    assert {t.sparsifier for t in trials_of(RUN, result(), REQUEST, facts)} == {told}
+
+
+def test_lists_of_methods_agree_with_the_methods() -> None:
+    """They stand where torch must not be imported, or before a run asks for it."""
+    controls = {m.name for m in METHODS.values() if m.control}
+    of_classes = {m.name for m in METHODS.values() if m.whole_classes}
+    assert controls | {ORIGINAL} == CONTROLS
+    assert of_classes == set(study.CLASS_WISE)
+    assert of_classes & controls == forget_form._OF_CLASSES
 
 
 def test_a_stored_control_has_the_seed_that_it_was_made_with() -> None:

@@ -196,6 +196,16 @@ def test_no_two_rows_are_called_the_same(trials: list[Trial]) -> None:
     more = [replace(t, source="20260101T000000Z-abcdefghijklmnop") for t in trials]
     other = [replace(t, params={"epochs": 9}, chosen="by hand") for t in more if t.method == "fine_tune"]
     sparse = [replace(t, sparsity=0.95, sparsifier="omp") for t in more]
-    names = list(compare_trials.names_of(table([*trials, *more, *other, *sparse])).values())
+    strict = [replace(t, sparsifier="omp, strict") for t in sparse]
+    names = list(compare_trials.names_of(table([*trials, *more, *other, *sparse, *strict])).values())
     assert len(set(names)) == len(names)
-    assert "Fine-tuning, 95 % OMP" in names
+    assert {"Fine-tuning, 95 % OMP", "Fine-tuning, 95 % OMP, strict"} <= set(names)
+
+
+def test_our_line_beside_a_published_one_names_our_model(
+    home: Path, study: Study, trials: list[Trial], monkeypatch: pytest.MonkeyPatch, open_page: OpenPage
+) -> None:
+    sparse = [replace(t, sparsity=0.9504, sparsifier="imp") for t in trials if t.part == "after"]
+    monkeypatch.setattr(compare_trials, "_study", lambda name, stamp: replace(study, trials=sparse))
+    beside = next(d.value for d in open_page("compare").dataframe if "Source" in d.value)
+    assert list(beside["Model"]) == ["95 % sparse", "95 % IMP"]

@@ -2,9 +2,10 @@
 
 from unlearn_core.experiments.classes import by_class
 from unlearn_core.experiments.finding import finding, ranked
+from unlearn_core.experiments.pairing import AVERAGE
 from unlearn_core.experiments.published import Beside, Published, beside
 from unlearn_core.experiments.study import STUDIES, Study, read_study, studies, write_study
-from unlearn_core.experiments.table import AVERAGE, Row, Scenario, scenarios, table
+from unlearn_core.experiments.table import Row, Scenario, scenarios, table
 from unlearn_core.experiments.trial import (
     CONTROLS,
     ORIGINAL,

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from unlearn_core.experiments.table import AVERAGE, Row
+from unlearn_core.experiments.pairing import AVERAGE
+from unlearn_core.experiments.table import Row
 
 Named = Callable[[Row], str]
+
+# Controls that change more than the answers: this one cuts channels and fine-tunes.
+_CHANGED_INSIDE = frozenset({"random_prune"})
 
 
 def finding(rows: Sequence[Row], named: Named) -> str:
@@ -57,7 +61,7 @@ def _next(methods: Sequence[Row], named: Named) -> str:
     floor, apart = _floor(methods), (other.gap or 0) - (best.gap or 0)
     told = f"next is {named(other)} with {_points(other.gap)}"
     if floor is None:
-        return f"{told}, and one seed of retraining can't say whether that is noise"
+        return f"{told}; whether that is noise, only two retrainings without the same images could say"
     return f"{told}, {'inside' if apart <= floor else 'outside'} the noise"
 
 
@@ -69,14 +73,16 @@ def _noise(methods: Sequence[Row]) -> str:
 
 
 def _floor(methods: Sequence[Row]) -> float | None:
-    """Of the closest method's own reference; where that has one seed, of the next one's."""
+    """Of the closest method's own reference; where that has none, of the next one's."""
     return next((f for row in methods[:2] if (f := row.floor[AVERAGE]) is not None), None)
 
 
 def _controls(rows: Sequence[Row], best: Row, named: Named) -> str:
-    """A control that is as close tells that these measures can't see whether the model has forgotten."""
+    """One that is as close and left the features alone tells that these measures can't see whether the model has forgotten."""
     as_close = [
-        r for r in ranked(rows, "control") if (r.gap or 0) <= (best.gap or 0) + (best.floor[AVERAGE] or 0)
+        r
+        for r in ranked(rows, "control")
+        if r.method not in _CHANGED_INSIDE and (r.gap or 0) <= (best.gap or 0) + (best.floor[AVERAGE] or 0)
     ]
     if not as_close:
         return ""

@@ -12,13 +12,22 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from unlearn_core.experiments.pairing import (
+    AVERAGE,
+    Place,
+    evaluation_of,
+    floor_of,
+    grouped,
+    of_ones_own,
+    paired,
+    place_at,
+    place_of,
+    references,
+)
 from unlearn_core.experiments.trial import CONTROLS, ORIGINAL, REFERENCE, Trial
-from unlearn_core.measures import MEASURES, Interval, interval, noise_floor, to_retrain
+from unlearn_core.measures import MEASURES, Interval, interval, to_retrain
 
 Plain = Mapping[str, Any]
-Place = tuple[float, str]
-"""A sparsity in [0, 1] and the sparsifier that made it; 0 and "" for the dense model."""
-
 Settings = tuple[tuple[str, str], ...]
 """A method's settings as text, in order."""
 
@@ -27,9 +36,6 @@ QUANTITIES = (*MEASURES, "seconds", "avg_gap")
 
 STEPS = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
 """The sparsities that a whole sweep has."""
-
-# Sparsities are shares of whole weights: two closer than this are the same one asked for.
-_DIGITS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +51,7 @@ class Family:
         classes: Forgotten classes; empty for a random share.
         fraction: Random share that is forgotten; 0 for classes.
         cells: The trials of each (method, settings, place), one a seed.
+        retrained: Every retrained model, by place.
     """
 
     key: str
@@ -55,6 +62,7 @@ class Family:
     classes: tuple[str, ...]
     fraction: float
     cells: Mapping[tuple[str, Settings, Place], tuple[Trial, ...]]
+    retrained: Mapping[Place, tuple[Trial, ...]]
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -91,18 +99,11 @@ class Series:
 
 def families(trials: Iterable[Trial]) -> list[Family]:
     """The trials by dense model and what is forgotten, those with the most sparsities first; what is twice counts once."""
-    groups: dict[tuple[Any, ...], dict[tuple[Any, ...], Trial]] = defaultdict(dict)
+    groups: dict[tuple[Any, ...], list[Trial]] = defaultdict(list)
     for t in trials:
-        what = (t.method, _settings(t), *place_of(t), t.seed)
-        groups[t.base, *t.scenario].setdefault(what, t)
-    found = [_family(tuple(group.values())) for group in groups.values()]
+        groups[t.base, *t.scenario].append(t)
+    found = [_family(group) for group in groups.values()]
     return sorted(found, key=lambda f: (-len(places(f)), -len(f.trials), f.label))
-
-
-def place_of(trial: Trial) -> Place:
-    """Where a trial stands on the axis."""
-    sparsity = round(trial.sparsity, _DIGITS)
-    return (sparsity, trial.sparsifier) if sparsity else (0.0, "")
 
 
 def places(family: Family) -> list[Place]:
@@ -139,16 +140,13 @@ def retrained_at(family: Family, place: Place) -> tuple[Trial, ...]:
     return family.cells.get((REFERENCE, (), place), ())
 
 
-def reference_of(family: Family, trial: Trial) -> list[Trial]:
-    """What a trial is compared with: retraining at its sparsity under its seed, else under all seeds; may be empty."""
-    there = list(retrained_at(family, place_of(trial)))
-    return [t for t in there if (t.seed, t.digest) == (trial.seed, trial.digest)] or there
-
-
 def avg_gap(family: Family, trial: Trial) -> float | None:
-    """Mean distance to retraining over UA, MIA, RA and TA, in [0, 1]; None where something is missing."""
-    gaps = [to_retrain(_evaluation(trial), _evaluation(r))["avg_gap"] for r in reference_of(family, trial)]
-    return fmean(gaps) if gaps and None not in gaps else None
+    """Mean distance to retraining under the same mask over UA, MIA, RA and TA, in [0, 1]; None where something is missing."""
+    reference = paired(trial, family.retrained.get(place_of(trial), ()))
+    if reference is None:
+        return None
+    found: float | None = to_retrain(evaluation_of(trial), evaluation_of(reference))[AVERAGE]
+    return found
 
 
 def values_at(family: Family, series: Series, place: Place) -> dict[str, Interval]:
@@ -160,10 +158,8 @@ def values_at(family: Family, series: Series, place: Place) -> dict[str, Interva
 
 
 def floor_at(family: Family, place: Place) -> float | None:
-    """How far retraining lies from itself under other seeds, on average over the measures; None below two seeds."""
-    retrained = [_evaluation(t) for t in retrained_at(family, place)]
-    found: float | None = noise_floor(retrained)["avg_gap"]
-    return found
+    """How far retraining without the same images lies from itself, on average over the measures; None below two seeds."""
+    return floor_of(retrained_at(family, place))[AVERAGE]
 
 
 def course(family: Family, chosen: Sequence[Series], names: Mapping[Series, str]) -> list[dict[str, Any]]:
@@ -219,12 +215,9 @@ def missing(
 ) -> list[tuple[float, str]]:
     """The (sparsity, method) pairs that nothing was measured at, sparsity by sparsity; retraining comes first at each."""
     wanted = list(dict.fromkeys([REFERENCE, *methods]))
-    there = {(place, method) for method, _, place in (family.cells if family else ())}
+    there = {(where, method) for method, _, where in (family.cells if family else ())}
     return [
-        (s, method)
-        for s in sparsities
-        for method in wanted
-        if ((round(s, _DIGITS), sparsifier) if s else (0.0, ""), method) not in there
+        (s, method) for s in sparsities for method in wanted if (place_at(s, sparsifier), method) not in there
     ]
 
 
@@ -274,14 +267,19 @@ def _where(place: Place) -> dict[str, Any]:
     return {"sparsity": 100 * place[0], "sparsifier": place[1]}
 
 
-def _family(trials: tuple[Trial, ...]) -> Family:
+def _family(trials: Sequence[Trial]) -> Family:
     first = next((t for t in trials if not t.sparsity), trials[0])
     key = hashlib.sha256(json.dumps([first.base, *first.scenario]).encode()).hexdigest()[:12]
-    cells: dict[tuple[str, Settings, Place], list[Trial]] = defaultdict(list)
-    for t in trials:
-        cells[t.method, _settings(t), place_of(t)].append(t)
-    kept = {k: tuple(v) for k, v in cells.items()}
-    return Family(key, first.model, first.base, first.arch, first.data, first.classes, first.fraction, kept)
+    cells: dict[tuple[str, Settings, Place], dict[int, Trial]] = defaultdict(dict)
+    # Retraining is one series: settings of somebody's own count only where there are no others.
+    for t in sorted(trials, key=of_ones_own):
+        cells[t.method, _settings(t), place_of(t)].setdefault(t.seed, t)
+    kept = {k: tuple(by_seed.values()) for k, by_seed in cells.items()}
+    retrained: dict[Place, list[Trial]] = defaultdict(list)
+    for t in references(grouped(trials)):
+        retrained[place_of(t)].append(t)
+    about = (first.model, first.base, first.arch, first.data, first.classes, first.fraction)
+    return Family(key, *about, kept, {place: tuple(there) for place, there in retrained.items()})
 
 
 def _settings(trial: Trial) -> Settings:
@@ -289,7 +287,3 @@ def _settings(trial: Trial) -> Settings:
     if trial.method in (REFERENCE, ORIGINAL):
         return ()
     return tuple(sorted((k, str(v)) for k, v in trial.params.items()))
-
-
-def _evaluation(trial: Trial) -> dict[str, Any]:
-    return {**{name: getattr(trial, name) for name in MEASURES}, "mia": {"efficacy": trial.mia}}

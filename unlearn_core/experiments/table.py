@@ -1,21 +1,31 @@
 """Trials as the rows of a table: seeds put together, each row measured by retraining, and by how sure retraining itself is."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from unlearn_core.experiments.pairing import (
+    AVERAGE,
+    Floor,
+    evaluation_of,
+    floor_of,
+    grouped,
+    key_of,
+    paired,
+    place_of,
+    references,
+    same_mask,
+    short,
+)
 from unlearn_core.experiments.trial import CONTROLS, REFERENCE, Trial
-from unlearn_core.measures import MEASURES, Interval, interval, noise_floor, to_retrain, within_floor
+from unlearn_core.measures import MEASURES, Interval, interval, to_retrain, within_floor
 
 MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "preparing")
 """What a row has the mean of over its seeds."""
-AVERAGE = "avg_gap"
 
 Known = Mapping[str, Interval]
-Floor = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class Row:
         agreement: Share of images answered like retraining, by image set.
         reference: Key of the row that it is measured by; empty where there is none.
         remarks: What that reference has otherwise: another seed, another sparsity, another machine.
-        floor: How far retraining lies from itself over seeds, by measure and on average.
+        floor: How far retraining without the same images lies from itself over seeds, by measure and on average.
         inside: Measures, and `avg_gap`, whose gap is no larger than the floor.
         share: Its seconds by those of full retraining.
         share_same: Its seconds by those that retraining took to reach the same testing accuracy.
@@ -117,19 +127,15 @@ def scenarios(trials: Iterable[Trial]) -> list[Scenario]:
 def table(trials: Sequence[Trial]) -> list[Row]:
     """The rows of one scenario: what they are measured by first, then by average gap, unknown ones last.
 
-    Of two trials of one row with the same seed the more complete one counts, else the first. Trials of a stored study keep
-    rows of their own: their seconds are another machine's.
+    Trials of a stored study keep rows of their own: their seconds are another machine's.
     """
-    groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault(_key(trial), []).append(trial)
-    kept = {key: _one_a_seed(members) for key, members in groups.items()}
-    references = [t for members in kept.values() for t in members if t.method == REFERENCE]
-    paired = {key: [_paired(t, references) for t in members] for key, members in kept.items()}
+    kept = grouped(trials)
+    retrained = references(kept)
+    partners = {key: [paired(t, retrained) for t in members] for key, members in kept.items()}
     units = _seconds_an_epoch(kept.values())
     changed = _changed(kept)
     rows = [
-        _row(key, members, paired[key], kept, changed[key], units.get(_place(members[0])))
+        _row(key, members, partners[key], kept, changed[key], units.get(_place(members[0])))
         for key, members in kept.items()
     ]
     return sorted(rows, key=_order)
@@ -139,7 +145,7 @@ def _scenario(identity: Sequence[Any], members: Sequence[Trial]) -> Scenario:
     # A sparse model has a name of its own; the table is of the dense one that it came from.
     named = next((t for t in members if not t.sparsity), members[0])
     return Scenario(
-        _short(list(identity)), named.model, named.data, named.classes, named.fraction, tuple(members)
+        short(list(identity)), named.model, named.data, named.classes, named.fraction, tuple(members)
     )
 
 
@@ -153,14 +159,14 @@ def _row(
 ) -> Row:
     first = members[0]
     pairs = [(t, p) for t, p in zip(members, partners, strict=True) if p is not None]
-    near = [to_retrain(_evaluation(t), _evaluation(p)) for t, p in pairs]
+    near = [to_retrain(evaluation_of(t), evaluation_of(p)) for t, p in pairs]
     gaps = {
         **{name: _known([n["gaps"][name] for n in near]) for name in MEASURES},
         AVERAGE: _known([n[AVERAGE] for n in near]),
     }
     gaps = {name: known for name, known in gaps.items() if known.count}
-    reference = _key(pairs[0][1]) if pairs else ""
-    floor = _floor(kept.get(reference, ()))
+    reference = key_of(pairs[0][1]) if pairs else ""
+    floor = floor_of(kept.get(reference, ()))
     values = {name: _known([getattr(t, name) for t in members]) for name in MEASURED}
     seconds = values["seconds"].mean if values["seconds"].count else None
     kind = _kind(first.method, [t is p for t, p in pairs])
@@ -199,62 +205,13 @@ def _kind(method: str, own: Sequence[bool]) -> str:
     return "control" if method in CONTROLS else "method"
 
 
-def _paired(trial: Trial, references: Sequence[Trial]) -> Trial | None:
-    """The retrained model that a trial is measured by: of the same forget set, and otherwise as like it as there is.
-
-    What counts, in this order: the same sparsity, else dense; measured in the same place; not with settings of somebody's
-    own; the same seed.
-    """
-    same = [r for r in references if r.digest == trial.digest and _near_enough(r, trial)]
-
-    def unlike(r: Trial) -> tuple[bool, ...]:
-        own = r.chosen in {"by hand", "tuned"}
-        return (not _same_mask(r, trial), r.stored != trial.stored, own, r.seed != trial.seed)
-
-    return min(same, key=unlike, default=None)
-
-
-def _near_enough(reference: Trial, trial: Trial) -> bool:
-    return not reference.sparsity or _same_mask(reference, trial)
-
-
-def _same_mask(one: Trial, two: Trial) -> bool:
-    return _sparse(one) == _sparse(two)
-
-
 def _remarks(pairs: Sequence[tuple[Trial, Trial]]) -> tuple[str, ...]:
     told = {
-        "dense retraining": any(not _same_mask(t, p) for t, p in pairs),
+        "dense retraining": any(not same_mask(t, p) for t, p in pairs),
         "another seed": any(t.seed != p.seed for t, p in pairs),
         "its seconds are another machine's": any(t.stored != p.stored for t, p in pairs),
     }
     return tuple(text for text, true in told.items() if true)
-
-
-def _floor(retrained: Sequence[Trial]) -> Floor:
-    """How far retraining lies from itself, in each measure and on average; None for fewer than two seeds."""
-    found = noise_floor([_evaluation(t) for t in retrained])
-    return {**found["gaps"], AVERAGE: found[AVERAGE]}
-
-
-def _evaluation(trial: Trial) -> dict[str, Any]:
-    """As `measures` reads one."""
-    return {"ua": trial.ua, "ra": trial.ra, "ta": trial.ta, "mia": {"efficacy": trial.mia}}
-
-
-def _one_a_seed(members: Sequence[Trial]) -> list[Trial]:
-    best: dict[int, Trial] = {}
-    for trial in members:
-        if trial.seed not in best or _completeness(trial) > _completeness(best[trial.seed]):
-            best[trial.seed] = trial
-    return [best[seed] for seed in sorted(best)]
-
-
-def _completeness(trial: Trial) -> int:
-    return sum(value is not None for value in (*(getattr(trial, n) for n in MEASURES), trial.js)) + (
-        # A method's own result says how its settings were chosen; the same method as a control doesn't.
-        bool(trial.chosen)
-    )
 
 
 def _changed(kept: Mapping[str, Sequence[Trial]]) -> dict[str, dict[str, Any]]:
@@ -285,12 +242,7 @@ def _seconds_an_epoch(groups: Iterable[Sequence[Trial]]) -> dict[tuple[Any, ...]
 
 
 def _place(trial: Trial) -> tuple[Any, ...]:
-    return trial.stored, *_sparse(trial)
-
-
-def _sparse(trial: Trial) -> tuple[float, str]:
-    # Masks of several seeds may differ by a weight or two.
-    return round(trial.sparsity, 3), trial.sparsifier
+    return trial.stored, *place_of(trial)
 
 
 def _ratio(
@@ -322,14 +274,6 @@ def _order(row: Row) -> tuple[Any, ...]:
         # The one that says most about noise first: others of the same sparsity repeat it.
         return 0, row.sparsity, -len(row.trials), row.stored
     return 1, gap is None, gap or 0.0
-
-
-def _key(trial: Trial) -> str:
-    return f"{trial.method}-{_short([dict(trial.params), *_sparse(trial), trial.stored])}"
-
-
-def _short(value: Any) -> str:
-    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=4).hexdigest()
 
 
 def _known(values: Sequence[float | None]) -> Interval:

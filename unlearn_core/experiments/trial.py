@@ -13,13 +13,16 @@ REFERENCE = "retrain"
 ORIGINAL = "original"
 """What the model is called that nothing has been forgotten from."""
 CONTROLS = frozenset({ORIGINAL, "untouched", "mask_logit", "reset_row", "random_prune"})
-"""What forgets nothing by learning: rows that say what a method's result is worth."""
+"""What a method has to beat: rows that say what its result is worth."""
 
 FEDERATED = "federated_"
 """Before a method's name, where its images never left their clients: neither its work nor its reference is the same."""
 STORED = "stored"
 """In a trial's facts where it was measured when the app was made, on another machine."""
 _STORED_SEED = 0
+STRICT = "strict"
+"""After a sparsifier's name, where the mask never saw the forget set."""
+_STRICT_FOR_OTHERS = "strict for other images"
 
 Plain = Mapping[str, Any]
 
@@ -44,9 +47,9 @@ class Trial:
         digest: Hash of the forget set.
         seed: Of every random draw.
         sparsity: Share of the convolutions' weights that the model it began with lacks; 0 for a dense one.
-        sparsifier: How they were chosen; empty for a dense one.
-        seconds: Everything that the method needed, scores and pruning included; None for the original.
-        preparing: Of these, the seconds before training: scores, masks, pruning; None where it is not told apart.
+        sparsifier: How they were chosen, and whether without the forget set ("omp, strict"); empty for a dense one.
+        seconds: Everything that the method itself needed, without making the model sparse beforehand; None for the original.
+        preparing: Of these, the seconds until channels were pruned, before fine-tuning; None for methods that prune none.
         ua: Unlearning accuracy: 1 less the accuracy on the forget set.
         mia: MIA efficacy: share of the forget set that is judged not to have been trained on.
         ra: Remaining accuracy, on the retained training images.
@@ -186,8 +189,17 @@ def _shared(source: str, result: Plain, request: Plain, sparse: Plain) -> dict[s
         "seed": int(request.get("settings", {}).get("seed", 0)),
         # Where the sparse model's card is gone, the result still knows how sparse it was.
         "sparsity": float(sparse.get("sparsity", {}).get("measured", result.get("sparsity") or 0.0)),
-        "sparsifier": str(sparse.get("sparsity", {}).get("method", "")),
+        "sparsifier": _sparsifier(sparse.get("sparsity", {}), forget["digest"]),
     }
+
+
+def _sparsifier(made: Plain, digest: str) -> str:
+    """How a mask was chosen; a strict one remembers nothing of the images that it was chosen without, and of those alone."""
+    method = str(made.get("method", ""))
+    if not made.get("strict"):
+        return method
+    same = (made.get("forget") or {}).get("digest") == digest
+    return f"{method}, {STRICT if same else _STRICT_FOR_OTHERS}"
 
 
 def _base(digest: str, sparse: Plain) -> str:
@@ -222,7 +234,7 @@ def _trial(shared: Plain, part: str, method: str, values: Plain, chosen: str) ->
 
 
 def _preparing(ladder: Any) -> float | None:
-    """Seconds until the model was pruned, before it was trained."""
+    """Seconds until channels were pruned, before fine-tuning."""
     return next((rung.get("seconds") for rung in ladder if rung["rung"] == "pruned"), None)
 
 
