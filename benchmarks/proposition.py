@@ -137,9 +137,9 @@ def main():
     args.dataset = align_classes(dataset, loaded.card.classes)
     classes = tuple(filter(None, args.forget.split(",")))
     fraction = 0.0 if classes else args.fraction
+    split = split_dataset(args.dataset, ForgetSpec(classes, fraction))
     points = []
     for seed in range(args.seeds):
-        split = split_dataset(args.dataset, ForgetSpec(classes, fraction, seed))
         start, dense = fresh_like(loaded, seed), None
         for sparsity in sorted(map(float, args.sparsities.split(","))):
             point, end = measured(args, loaded, split, dense, start, sparsity, seed)

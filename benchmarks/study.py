@@ -65,7 +65,7 @@ def measured(args, sparsity, seed, variants):
     """The trials of all variants on one model, one split and one seed."""
     loaded = open_model(sparse_model(args, sparsity, seed), args.dataset, device=choose_device(args.device))
     dataset = align_classes(args.dataset, loaded.card.classes)
-    split = split_dataset(dataset, ForgetSpec(args.forget, args.fraction, seed))
+    split = split_dataset(dataset, ForgetSpec(args.forget, args.fraction))
     sparse = f"{args.sparsifier}-{sparsity:g}" if sparsity else "dense"
     what = f"{_slug(args.model)}-{sparse}-{'-'.join(args.forget) or args.fraction}-{seed}"
     trials = []

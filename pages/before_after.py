@@ -74,6 +74,8 @@ def _head(a: compared.Side, b: compared.Side) -> None:
     frame.head("Before / after", text, about + origin)
     if told(b.result.get("chosen", "")):
         st.caption(md(f"{told(b.result['chosen'])} {methods.batch_norms(b.result)}"))
+    for note in b.result["notes"]:
+        st.caption(md(note))
     if compared.caution(a, b):
         st.warning(md(compared.caution(a, b)))
 

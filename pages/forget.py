@@ -71,7 +71,7 @@ def _what_would_happen(chosen: selection.Selection, request: Mapping[str, Any]) 
     settings = request["settings"]
     try:
         if settings["fraction"]:
-            return forget_ahead.draw(chosen, settings["fraction"], settings["seed"]), ""
+            return forget_ahead.draw(chosen, settings["fraction"], settings["share_seed"]), ""
         if settings["method"] != "tfidf_prune":
             return _ahead_of_training(chosen, settings), ""
         return _preview(chosen, request)
@@ -143,7 +143,13 @@ def _reference(chosen: selection.Selection, settings: Mapping[str, Any]) -> dict
     try:
         with opened(chosen) as (loaded, data):
             return _stored(
-                loaded.digest, data.digest, classes, settings["fraction"], settings["seed"], loaded, data
+                loaded.digest,
+                data.digest,
+                classes,
+                settings["fraction"],
+                settings["share_seed"],
+                loaded,
+                data,
             )
     except UnlearnError:
         return None

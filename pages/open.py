@@ -11,24 +11,6 @@ from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
 from unlearn_core.evaluation import Tally, wilson
 
-DATA = {
-    "digits": (
-        "Handwritten digits",
-        "1,797 scans of digits in 10 classes, 32 × 32 pixels. Comes with Lethe.",
-    ),
-    "cifar10": (
-        "CIFAR-10",
-        "60,000 photographs in 10 classes, 32 × 32 pixels. Local, or a download of 170 MB.",
-    ),
-    "cifar100": (
-        "CIFAR-100",
-        "60,000 photographs in 100 classes, 32 × 32 pixels. Local, or a download of 170 MB.",
-    ),
-    "folder": (
-        "Your own images",
-        "A folder with one folder a class, or with train/ and test/ above the classes.",
-    ),
-}
 NORMALIZATIONS = {
     "auto": "find the one that fits",
     "none": "none: pixels in [0, 1]",
@@ -62,13 +44,13 @@ def page() -> None:
 def _data_form() -> str:
     """The data set that is chosen, as `parse_dataset` reads it; empty while a folder is still to be named."""
     st.subheader("1 · Data set")
-    here = selection.current().data.partition(":")
+    here, known = selection.current().data.partition(":"), list(selection.DATA_SETS)
     kind = st.radio(
         "Data set",
-        list(DATA),
-        index=list(DATA).index(here[0]) if here[0] in DATA else 0,
-        format_func=lambda name: DATA[name][0],
-        captions=[about for _, about in DATA.values()],
+        known,
+        index=known.index(here[0]) if here[0] in known else 0,
+        format_func=lambda name: selection.DATA_SETS[name][0],
+        captions=[about for _, about in selection.DATA_SETS.values()],
         key="open data",
         label_visibility="collapsed",
     )

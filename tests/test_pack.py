@@ -36,6 +36,7 @@ def test_every_bundled_model_is_in_the_pack_with_its_own_weights() -> None:
     for name in BUNDLED:
         facts = catalog.models()[name]["facts"]
         assert models[name]["model_digest"] == facts["weights_digest"]
+        assert models[name]["data_digest"] == facts["data_digest"]
         assert models[name]["evaluation"]["test_accuracy"] == pytest.approx(facts["accuracy"], abs=2e-3)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from unlearn_core.verdicts import come_back, finding, verdicts
+from unlearn_core.verdicts import came_back, come_back, finding, verdicts
 
 CLASSES = ["cat", "dog", "ship"]
 SIZE = {"parameters": 1}
@@ -93,12 +93,21 @@ def test_a_class_that_came_back_is_said() -> None:
     outcome = result(evaluation(98, 97, 60), [0.0, 0.3, 0.6])
     assert come_back(outcome) == (0.0, 0.6, "pruned")
     assert any("came back: from 0.0 % at “pruned” to 60.0 %" in text for text in told(outcome)["bad"])
+    assert came_back(outcome).endswith("though none of its images was seen in between.")
     assert any("not forgotten" in text for text in told(outcome)["bad"])
+
+
+@pytest.mark.parametrize("method", ["gradient_ascent", "salun", "scrub", "boundary_shrink"])
+def test_of_a_method_that_trains_on_the_forget_set_it_is_not_said_that_it_saw_none(method: str) -> None:
+    outcome = {**result(evaluation(98, 97, 60), [0.0, 0.6]), "method": method}
+    assert came_back(outcome) == "The forgotten class came back: from 0.0 % at “pruned” to 60.0 % at the end."
+    assert came_back(outcome) in told(outcome)["bad"]
 
 
 def test_a_rise_within_noise_is_no_come_back() -> None:
     assert come_back(result(evaluation(98, 97, 2), [0.0, 0.02])) is None
     assert come_back(result(evaluation(98, 97, 0), [0.5, 0.0])) is None
+    assert came_back(result(evaluation(98, 97, 0), [0.5, 0.0])) == ""
 
 
 @pytest.mark.parametrize(
@@ -107,6 +116,12 @@ def test_a_rise_within_noise_is_no_come_back() -> None:
 def test_random_channels_can_speak_against_the_scores(left: int, tone: str, words: str) -> None:
     texts = told(result(evaluation(98, 97, 0), random_prune=evaluation(98, 97, left)))[tone]
     assert any("Random channels" in text and words in text for text in texts)
+
+
+@pytest.mark.parametrize("left", [1, 84])
+def test_random_channels_say_nothing_of_a_method_that_prunes_none(left: int) -> None:
+    outcome = {**result(evaluation(98, 97, 0), random_prune=evaluation(98, 97, left)), "method": "scrub"}
+    assert not [text for texts in told(outcome).values() for text in texts if "Random channels" in text]
 
 
 @pytest.mark.parametrize(("left", "tone"), [(0, "bad"), (96, "good")])

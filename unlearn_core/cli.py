@@ -118,17 +118,16 @@ def _sparsify_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> 
 
 
 def _federated_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    from unlearn_core.federated import PARAMS
+    from unlearn_core.federated import PARAMS, client_settings
     from unlearn_core.workflows import FederatedRequest
 
     actions = parser.add_subparsers(dest="action", required=True, metavar="|".join(PARAMS))
     own = [s for s in settings_of(FederatedRequest) if s.name != "action"]
-    for name, params in PARAMS.items():
+    for name in PARAMS:
         action = actions.add_parser(name)
         _add_settings(action, own, required=("data",) if name == "train" else ("data", "model", "forget"))
-        # Local epochs and rounds take the place of epochs.
-        recipe = [s for s in settings_of(params) if s.name != "epochs"]
-        _add_settings(action.add_argument_group("recipe of a client"), recipe, suppress=True)
+        recipe = action.add_argument_group("recipe of a client")
+        _add_settings(recipe, client_settings(name), suppress=True)
         action.add_argument("--out", type=Path, help="where the model goes (.safetensors)")
         _finish(action, _federated)
 
@@ -453,8 +452,11 @@ def _brief(record: RunRecord) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace) -> int:
-    listings = {"models": _models, "methods": _methods, "datasets": lambda: _datasets(args.download)}
-    rows = listings[args.name]()
+    rows = (
+        _datasets(args.download)
+        if args.name == "datasets"
+        else {"models": _models, "methods": _methods}[args.name]()
+    )
     return _print(args, rows, "\n".join(f"{name:30}{row['about']}" for name, row in rows.items()))
 
 

@@ -11,6 +11,8 @@ Plain = Mapping[str, Any]
 
 # A class counts as forgotten where no more than this share of its test images is still recognised.
 FORGOTTEN = 0.05
+RETAIN_ALONE = frozenset({"tfidf_prune", "random_prune", "fine_tune", "l1_sparse", "retrain"})
+"""Methods whose every training step is on retained images; named here, as pages read verdicts without torch."""
 _NAMED = 3
 _THE = {True: "the pruning", False: "this method"}
 _NO_TARGET = (
@@ -79,6 +81,17 @@ def come_back(result: Plain) -> tuple[float, float, str] | None:
     if end.share <= low.share or within_noise(low, end):
         return None
     return low.share, end.share, str(lowest["rung"])
+
+
+def came_back(result: Plain) -> str:
+    """What is said of a class that came back; empty where none did."""
+    back = come_back(result)
+    if back is None:
+        return ""
+    low, end, rung = back
+    told = f"The forgotten class came back: from {_number(low)} % at “{rung}” to {_number(end)} % at the end"
+    unseen = result["method"] in RETAIN_ALONE
+    return f"{told}, though none of its images was seen in between." if unseen else f"{told}."
 
 
 def _effect(before: Plain, after: Plain, ahead: bool) -> str:
@@ -195,20 +208,14 @@ def _gone(result: Plain) -> Verdict:
 
 
 def _back(result: Plain) -> Verdict | None:
-    back = come_back(result)
-    if back is None:
-        return None
-    low, end, rung = back
-    return Verdict(
-        "bad",
-        f"The forgotten class came back: from {_number(low)} % at “{rung}” to {_number(end)} % at the end, "
-        "though none of its images was seen in between.",
-    )
+    text = came_back(result)
+    return Verdict("bad", text) if text else None
 
 
 def _beside_random(result: Plain) -> Verdict | None:
     tallies = _beside(result, "random_prune")
-    if tallies is None:
+    # As many channels at random say nothing of a method that prunes none.
+    if tallies is None or result["method"] != "tfidf_prune":
         return None
     ours, theirs = tallies
     if theirs.share <= ours.share or within_noise(ours, theirs):

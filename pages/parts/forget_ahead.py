@@ -64,7 +64,7 @@ def draw(chosen: Selection, fraction: float, seed: int) -> str:
     table_behind(rows, "share_by_class")
     spread = ", from every class" if few else ""
     return (
-        f"Seed {seed} draws {forgotten:,} of {total:,} training images to forget{spread}: unlearning should make the model "
+        f"Draw {seed} takes {forgotten:,} of {total:,} training images to forget{spread}: unlearning should make the model "
         "answer like one that never saw them."
     )
 

@@ -64,7 +64,7 @@ class Asked:
 def draw(chosen: selection.Selection) -> Asked:
     """Draws the form; what it asks for."""
     st.subheader("What to forget")
-    fraction = _what(chosen)
+    fraction, share_seed = _what(chosen)
     st.subheader("How")
     method = _method(chosen, fraction)
     params = methods.settings_form(method)
@@ -78,6 +78,7 @@ def draw(chosen: selection.Selection) -> Asked:
         "fraction": fraction,
         "method": method.name,
         "controls": ",".join(controls) or "none",
+        "share_seed": share_seed,
         "seed": seed,
         "device": device,
     }
@@ -127,7 +128,7 @@ def _notes(chosen: selection.Selection, method: methods.MethodFacts, params: Map
     """How the settings came about, what to be warned of, and what a sparse model means here."""
     defaults = {s.name: s.default for s in method.settings}
     st.caption(md(told(how_chosen(method.name, params, defaults, tuned=False))))
-    for text in warnings(params, chosen.forget, len(selection.classes())):
+    for text in warnings(method.name, params, chosen.forget, len(selection.classes())):
         st.warning(md(text))
     sparse = models.card_of(chosen.model).get("facts", {}).get("sparsity", {})
     if sparse.get("measured"):
@@ -147,7 +148,12 @@ def _where() -> tuple[str, int, str]:
         "Device", devices(), key="forget device", help="Runs on one device wait for each other."
     )
     seed = columns[1].number_input(
-        "Seed", 0, 2**31 - 1, key="forget seed", persist_state="session", help="Of every random draw."
+        "Seed",
+        0,
+        2**31 - 1,
+        key="forget seed",
+        persist_state="session",
+        help="Of training, and of every other random draw.",
     )
     name = columns[2].text_input(
         "Name", key="forget name", max_chars=150, placeholder="optional", persist_state="session"
@@ -155,8 +161,8 @@ def _where() -> tuple[str, int, str]:
     return device, int(seed), name
 
 
-def _what(chosen: selection.Selection) -> float:
-    """Classes or a random share; the share, 0 for classes."""
+def _what(chosen: selection.Selection) -> tuple[float, int]:
+    """Classes or a random share; the share, 0 for classes, and which draw of it."""
     kind = st.segmented_control(
         "What",
         ["Classes", "Random share"],
@@ -167,19 +173,28 @@ def _what(chosen: selection.Selection) -> float:
     )
     if kind == "Random share":
         st.session_state.setdefault("forget share", 10)
-        percent = st.slider(
+        left, right = st.columns([3, 1], gap="medium")
+        percent = left.slider(
             "Share of the training images",
             1,
             90,
             step=1,
             format="%d %%",
             key="forget share",
-            help="Drawn at random from all classes, by the seed; the same seed draws the same images. The run keeps "
-            "which they are, with a hash.",
+            help="Drawn at random from all classes. The run keeps which images they are, with a hash.",
         )
-        return percent / 100
+        draw_number = right.number_input(
+            "Draw",
+            0,
+            2**31 - 1,
+            key="forget draw",
+            persist_state="session",
+            help="Another number draws other images. Runs of several seeds forget the same ones, so that retraining "
+            "can be compared with retraining.",
+        )
+        return percent / 100, int(draw_number)
     basket(chosen, "forget classes", "Classes")
-    return 0.0
+    return 0.0, 0
 
 
 def basket(chosen: selection.Selection, key: str, label: str) -> None:
@@ -187,17 +202,20 @@ def basket(chosen: selection.Selection, key: str, label: str) -> None:
     if st.session_state.get(key) != list(chosen.forget):
         st.session_state[key] = list(chosen.forget)
     names = selection.classes()
+
+    def mark(name: str) -> str:
+        return f"✕ {name}" if name in chosen.forget else name
+
     given: dict[str, Any] = {
         "options": names,
         "key": key,
-        "format_func": lambda c: f"✕ {c}" if c in chosen.forget else c,
         "on_change": lambda: selection.choose(forget=tuple(st.session_state[key])),
         "help": "The same basket as in the sidebar: one class or several.",
     }
     if len(names) > _MOST_PILLS:
-        st.multiselect(label, **given, placeholder="Pick classes")
-    else:
-        st.pills(label, **given, selection_mode="multi", wrap=True)
+        st.multiselect(label, **given, format_func=mark, placeholder="Pick classes")
+    else:  # the labels of pills are markdown, those of a list are plain
+        st.pills(label, **given, format_func=lambda c: md(mark(c)), selection_mode="multi", wrap=True)
 
 
 def _controls(method: str, fraction: float) -> list[str]:

@@ -47,8 +47,7 @@ def _seeds(request: Mapping[str, Any]) -> tuple[int, ...]:
         placeholder="5, or 0, 7, 42",
         max_chars=400,
         persist_state="session",
-        help="How many, counted from the seed above; or the seeds themselves with commas between. Empty: the one above. "
-        "Under a random share each seed also draws other images.",
+        help="How many, counted from the seed above; or the seeds themselves with commas between. Empty: the one above.",
     )
     return seeds_in(text, int(request["settings"]["seed"]))
 

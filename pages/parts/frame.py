@@ -105,20 +105,23 @@ def _pick_class(chosen: selection.Selection) -> None:
 def _pick_forget(chosen: selection.Selection) -> None:
     names = models.classes_of(chosen.model)
     _synced("pick forget", list(chosen.forget))
+
+    def mark(name: str) -> str:
+        return f"✕ {name}" if name in chosen.forget else name
+
     given = {
         "label": f"Classes to forget · {len(chosen.forget)} of {len(names)}"
         if chosen.forget
         else "Classes to forget",
         "options": names,
         "key": "pick forget",
-        "format_func": lambda name: f"✕ {name}" if name in chosen.forget else name,
         "on_change": lambda: selection.choose(forget=tuple(st.session_state["pick forget"])),
         "help": "Put classes in here, then go to Forget. A cross marks them in every chart.",
     }
     if len(names) > _MOST_PILLS:
-        st.multiselect(**given, placeholder="none yet")
+        st.multiselect(**given, format_func=mark, placeholder="none yet")
     else:
-        st.pills(**given, selection_mode="multi")
+        st.pills(**given, format_func=lambda name: md(mark(name)), selection_mode="multi")
 
 
 def _jobs() -> None:

@@ -1,9 +1,11 @@
 """What stands behind a selection: statistics, model, data set and images; each opened once and shared."""
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ from unlearn_core.runs import RunState, RunStore
 if TYPE_CHECKING:
     from unlearn_core.checkpoints import LoadedModel
     from unlearn_core.data import Dataset
+
+_MOST_FILES = 300_000  # a folder that somebody mistyped may be a whole disk
 
 
 def store() -> RunStore:
@@ -40,22 +44,46 @@ def stats_of(model: str, data: str, tap: str = "bn_relu") -> ActivationStats | N
 def stats_path(model: str, data: str, tap: str = "bn_relu") -> Path | None:
     """The file that `stats_of` reads; in the data pack, or in a run's folder."""
     packed = catalog.ASSETS / "pack" / f"{model.removeprefix('bundled:')}.stats.npz"
-    # The pack was made from the data set that the model was trained on, whichever folder it lies in.
-    own = data.partition(":")[0] == _card_dataset(model)
-    if model.startswith("bundled:") and own and tap == "bn_relu" and packed.is_file():
+    if tap == "bn_relu" and packed.is_file() and in_pack(model, data):
         return packed
     return _scored(model, data, tap)
 
 
+def in_pack(model: str, data: str) -> bool:
+    """Whether the data pack speaks of this bundled model on this data.
+
+    It was made from the data set that the model was trained on, whichever folder that lies in; a folder that was opened
+    and holds other images is another data set.
+    """
+    from pages.parts.models import card_of
+
+    card = card_of(model)
+    own = data.partition(":")[0] == str(card.get("dataset", "")).partition(":")[0]
+    return (
+        model.startswith("bundled:")
+        and own
+        and _known_digest(model, data) in ("", card["facts"]["data_digest"])
+    )
+
+
+def _known_digest(model: str, data: str) -> str:
+    """The digest of a data set in the model's order of classes, as it was last opened here; empty where it was not."""
+    from pages.parts.models import classes_of
+
+    return _digests().get((str(home()), data, classes_of(model)), "")
+
+
 def _scored(model: str, data: str, tap: str) -> Path | None:
-    """The statistics of the newest score run of a model, data and tap whose files are as it wrote them."""
+    """The statistics of the newest score run of a model, these very images and tap whose files are as it wrote them."""
+    digest = _known_digest(model, data)
     for record in store().list("score", 200):
         asked = record.request.get("settings", {})
         same = (asked.get("model"), asked.get("data"), asked.get("tap", "bn_relu")) == (model, data, tap)
         if same and record.state is RunState.SUCCEEDED:
             # The runs page tells of a damaged run; here it is no score to show.
             with suppress(UnlearnError):
-                return store().artifact(record.id, "stats.npz")
+                if digest in ("", store().result(record.id)["inputs"]["data_digest"]):
+                    return store().artifact(record.id, "stats.npz")
     return None
 
 
@@ -67,7 +95,10 @@ def dataset(selection: Selection) -> "Dataset":
     """
     from pages.parts.models import classes_of
 
-    return _dataset(selection.data, classes_of(selection.model), str(home()))
+    classes = classes_of(selection.model)
+    found = _dataset(selection.data, classes, str(home()), _stamp_of(selection.data))
+    _digests()[str(home()), selection.data, classes] = found.digest
+    return found
 
 
 @contextmanager
@@ -104,11 +135,45 @@ def _stats(path: str, stamp: tuple[int, int]) -> ActivationStats:
 
 
 @st.cache_resource(show_spinner="Opening the data set …", max_entries=3)
-def _dataset(data: str, classes: tuple[str, ...], _home: str) -> "Dataset":
+def _dataset(data: str, classes: tuple[str, ...], root: str, stamp: tuple[int, int]) -> "Dataset":
     from unlearn_core.data import align_classes, open_dataset, parse_dataset
 
     found = open_dataset(parse_dataset(data))
     return align_classes(found, classes) if classes else found
+
+
+@st.cache_resource(show_spinner=False)
+def _digests() -> dict[tuple[str, str, tuple[str, ...]], str]:
+    """Digests of the data sets that were opened, by home, data set and order of classes."""
+    return {}
+
+
+def _stamp_of(data: str) -> tuple[int, int]:
+    """What changes when the files behind a data set do."""
+    from unlearn_core.data import DATASETS, parse_dataset
+
+    spec = parse_dataset(data)
+    if not DATASETS[spec.name].takes_root:
+        return 0, 0
+    return _tree(str(Path(spec.root).expanduser() if spec.root else home() / "data"))
+
+
+# Tens of thousands of files take some tenths of a second to look at, and one click asks several times.
+@st.cache_data(show_spinner=False, ttl=5, max_entries=8)
+def _tree(root: str) -> tuple[int, int]:
+    """How many files and folders lie below a folder, and when the last of them changed, in nanoseconds.
+
+    The change time, as copying a file can keep its modification time.
+    """
+    changed = [entry.st_ctime_ns for entry in islice(_entries(root), _MOST_FILES)]
+    return len(changed), max(changed, default=0)
+
+
+def _entries(root: str) -> Iterator[os.stat_result]:
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            with suppress(OSError):  # gone meanwhile
+                yield os.lstat(os.path.join(folder, name))
 
 
 @st.cache_resource(show_spinner="Opening the model …", max_entries=4)
@@ -143,9 +208,3 @@ def _file_hash(path: str, stamp: tuple[int, int]) -> str:
 def _stamp(path: Path) -> tuple[int, int]:
     about = path.stat()
     return about.st_size, about.st_mtime_ns
-
-
-def _card_dataset(model: str) -> str:
-    from pages.parts.models import card_of
-
-    return str(card_of(model).get("dataset", "")).partition(":")[0]

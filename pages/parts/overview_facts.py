@@ -150,10 +150,8 @@ def controls(run: dict[str, Any]) -> pd.DataFrame:
 
 def _packed(chosen: Selection) -> dict[str, Any]:
     """What the pack says of the model; empty where it is not a bundled one, or is shown with other data."""
-    if not chosen.model.startswith("bundled:"):
-        return {}
-    found = pack.read_pack()["models"].get(chosen.model, {})
-    return found if chosen.data.partition(":")[0] == found.get("data") else {}
+    packed = opened.in_pack(chosen.model, chosen.data)
+    return pack.read_pack()["models"].get(chosen.model, {}) if packed else {}
 
 
 def _origin(chosen: Selection, packed: dict[str, Any], stats: ActivationStats | None) -> str:

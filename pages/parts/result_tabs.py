@@ -15,7 +15,7 @@ from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.ladder import ladder
 from unlearn_core.plots.standing import standing
 from unlearn_core.pruning import plan_from_plain
-from unlearn_core.verdicts import come_back, verdicts
+from unlearn_core.verdicts import came_back, verdicts
 
 _TONES = {
     "good": ":green-badge[holds]",
@@ -75,15 +75,9 @@ def _ladder(a: compared.Side, b: compared.Side) -> None:
     share = comparison.is_share(b.result["before"])
     chart = ladder(rows, {name: courses[name] for name in picked}, share)
     st.altair_chart(inked(chart), width="stretch")
-    back = come_back(b.result)
+    back = came_back(b.result)
     if back:
-        low, end, rung = back
-        st.warning(
-            md(
-                f"The forgotten class came back: {100 * low:.1f} % at “{rung}”, {100 * end:.1f} % at the end. Fine-tuning "
-                "on the other classes rebuilt it, though it never saw one of its images."
-            )
-        )
+        st.warning(md(back))
     st.caption(
         "Accuracy after each step; bands: 95 % intervals · ✕ the images to forget, whose target is what retraining gives · "
         "● test images of all classes."

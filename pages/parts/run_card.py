@@ -81,6 +81,8 @@ def _outcome(record: RunRecord) -> None:
         )
         st.markdown(f"**{md(text)}**")
         st.caption(md(f"{told(result.get('chosen', ''))} {methods.batch_norms(result)}".strip()))
+        for note in result["notes"]:
+            st.warning(md(note))
         selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
     elif record.kind == "federated":
         _federated(record, result)

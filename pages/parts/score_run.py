@@ -19,6 +19,8 @@ def ask_for_scores(selection: Selection, tap: str) -> None:
     if record is not None and not record.state.final:
         _watch(record.id)
         return
+    if record is not None and record.state is RunState.SUCCEEDED and not store().get(record.id).damage:
+        st.warning(f"The scores at hand are of other images than those that {md(selection.data)} holds.")
     st.info(
         f"The channels of this model have not been scored yet on {md(selection.data)}, read {TAPS[tap].partition(':')[0]}. "
         "Scoring runs training images through the model once and keeps each channel's mean activation by class."

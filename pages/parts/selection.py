@@ -9,11 +9,30 @@ import numpy as np
 import streamlit as st
 
 from pages.parts import models
+from pages.parts.text import md
 from unlearn_core.pack import most_selective
 from unlearn_core.scoring import tf_idf
 
 DEFAULT_MODEL = "bundled:digits-resnet20"
-DATA_SETS = ("digits", "cifar10", "cifar100", "folder")
+DATA_SETS: Mapping[str, tuple[str, str]] = {
+    "digits": (
+        "Handwritten digits",
+        "1,797 scans of digits in 10 classes, 32 × 32 pixels. Comes with Lethe.",
+    ),
+    "cifar10": (
+        "CIFAR-10",
+        "60,000 photographs in 10 classes, 32 × 32 pixels. Local, or a download of 170 MB.",
+    ),
+    "cifar100": (
+        "CIFAR-100",
+        "60,000 photographs in 100 classes, 32 × 32 pixels. Local, or a download of 170 MB.",
+    ),
+    "folder": (
+        "Your own images",
+        "A folder with one folder a class, or with train/ and test/ above the classes.",
+    ),
+}
+"""Label and description of every data set that can be opened: here too, as reading `DATASETS` takes torch."""
 _KEY = "lethe selection"
 _LONGEST = 4096
 _MOST_ROWS = 24
@@ -68,7 +87,7 @@ def current() -> Selection:
     chosen = {**st.session_state.get(_KEY, {}), **_from_url()}
     kept = _known(chosen)
     for name in chosen.keys() - kept.keys():
-        st.toast(f"Ignored {name} = {str(chosen[name])[:80]!r}: there is no such {_WORDS[name]} here.")
+        st.toast(md(f"Ignored {name} = {str(chosen[name])[:80]!r}: there is no such {_WORDS[name]} here."))
     _keep(kept)
     return _filled(kept)
 

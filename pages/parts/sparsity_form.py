@@ -86,7 +86,7 @@ def _form(chosen: selection.Selection) -> tuple[dict[str, Any], str, str, str]:
     facts = _with_recipe(facts, chosen.model)
     values = methods.settings_form(facts)
     defaults = {s.name: s.default for s in facts.settings}
-    strict, fraction, problem = _strict(chosen, sees)
+    strict, fraction, share_seed, problem = _strict(chosen, sees)
     device, seed = _where()
     settings = {
         "model": chosen.model,
@@ -95,6 +95,7 @@ def _form(chosen: selection.Selection) -> tuple[dict[str, Any], str, str, str]:
         "strict": strict,
         "forget": forget_form.names_of(chosen.forget) if strict and not fraction else "",
         "fraction": fraction,
+        "share_seed": share_seed,
         "seed": seed,
         "device": device,
     }
@@ -118,8 +119,8 @@ def _with_recipe(facts: methods.MethodFacts, model: str) -> methods.MethodFacts:
     return facts
 
 
-def _strict(chosen: selection.Selection, sees: bool) -> tuple[bool, float, str]:
-    """Whether the mask must not know the forget set, the random share that it must not know, and what is lacking."""
+def _strict(chosen: selection.Selection, sees: bool) -> tuple[bool, float, int, str]:
+    """Whether the mask must not know the forget set; the random share that it must not know and its draw; what lacks."""
     st.markdown("**What the mask may remember**")
     strict = st.toggle(
         "Strict: choose the weights without the images to forget",
@@ -136,7 +137,7 @@ def _strict(chosen: selection.Selection, sees: bool) -> tuple[bool, float, str]:
         )
     )
     if not strict or not sees:
-        return False, 0.0, ""
+        return False, 0.0, 0, ""
     kind = st.segmented_control(
         "To forget",
         ["Classes in the basket", "Random share"],
@@ -145,17 +146,24 @@ def _strict(chosen: selection.Selection, sees: bool) -> tuple[bool, float, str]:
         key="sparsify strict what",
     )
     if kind == "Random share":
-        return True, st.slider("Share of the training images", 0.01, 0.5, 0.1, 0.01, key="sparsify share"), ""
+        left, right = st.columns([3, 1], gap="medium")
+        share = left.slider("Share of the training images", 0.01, 0.5, 0.1, 0.01, key="sparsify share")
+        drawn = right.number_input(
+            "Draw", 0, 2**31 - 1, key="sparsify draw", help="As on Forget: another number draws other images."
+        )
+        return True, share, int(drawn), ""
     if not chosen.forget:
-        return True, 0.0, "Put the classes to forget into the basket in the sidebar, or turn strict off."
+        return True, 0.0, 0, "Put the classes to forget into the basket in the sidebar, or turn strict off."
     st.caption(md(f"Without ✕ {', ✕ '.join(chosen.forget)}."))
-    return True, 0.0, ""
+    return True, 0.0, 0, ""
 
 
 def _where() -> tuple[str, int]:
     columns = st.columns(2)
     device = columns[0].selectbox("Device", forget_form.devices(), key="sparsify device")
-    seed = columns[1].number_input("Seed", 0, 2**31 - 1, key="sparsify seed", help="Of every random draw.")
+    seed = columns[1].number_input(
+        "Seed", 0, 2**31 - 1, key="sparsify seed", help="Of training, and of every other random draw."
+    )
     return str(device), int(seed)
 
 

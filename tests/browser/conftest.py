@@ -91,7 +91,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, address):
-    """A tab with a fresh session, which must ask no other host for anything and show no traceback."""
+    """A tab with a fresh session, which must ask no other host for anything and show no exception."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, base_url=address)
     context.set_default_timeout(90_000)
     tab = context.new_page()
@@ -100,6 +100,6 @@ def page(browser, address):
         "request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else outside.append(r.url)
     )
     yield tab
-    assert not tab.get_by_text("Traceback").count()
+    assert not tab.get_by_test_id("stException").count()
     context.close()
     assert not outside, f"asked other hosts: {outside[:3]}"

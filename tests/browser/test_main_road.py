@@ -75,14 +75,16 @@ def test_a_checkpoint_from_elsewhere_is_loaded_scored_and_looked_into(
 
 
 def test_a_hostile_file_is_refused_with_a_sentence(page, tmp_path):
-    (tmp_path / "evil.pt").write_bytes(
-        b"\x80\x02cposix\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02Rq\x03."
-    )
+    marker = tmp_path / "marker"
+    command = f"touch {marker}".encode()
+    length = len(command).to_bytes(4, "little")
+    (tmp_path / "evil.pt").write_bytes(b"\x80\x02cposix\nsystem\nX" + length + command + b"\x85R.")
     page.goto("/open")
     page.locator("input[type=file]").set_input_files(tmp_path / "evil.pt")
     settled(page)
     page.get_by_role("button", name="Open the model").click()
     expect(page.get_by_test_id("stAlert").first).to_contain_text("evil.pt")
+    assert not marker.exists()
 
 
 def test_forget_cancel_forget_compare_reload(page, lethe_home, monkeypatch):

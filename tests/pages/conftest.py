@@ -73,6 +73,37 @@ def empty_home(made_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return root
 
 
+@pytest.fixture
+def with_result(home: Path) -> object:
+    """`with_result(**changes)`: another finished run with the newest one's result but for these values; its id."""
+    return lambda **changes: another_run(home, changes)
+
+
+def another_run(home: Path, changes: dict[str, object]) -> str:
+    """A finished run with the newest one's files, and its result but for the changes; its id."""
+    from unlearn_core.runs import RunStore
+    from unlearn_core.worker import execute
+
+    store = RunStore(home)
+    newest = store.list()[0]
+    result = {**store.result(newest.id), **changes}
+
+    def workflow(kind: str, request: object, folder: Path, report: object) -> dict[str, object]:
+        kept = store.folder(newest.id)
+        for name in (
+            "predictions_before.npz",
+            "predictions_after.npz",
+            "stats_before.npz",
+            "stats_after.npz",
+        ):
+            shutil.copyfile(kept / name, folder / name)
+        return result
+
+    record = store.create("unlearn", newest.request, "another", "cpu", "Another")
+    assert execute(store, record.id, workflow) == 0, store.get(record.id).error
+    return record.id
+
+
 def opened_page(name: str, **query: str | list[str]) -> AppTest:
     """A page with the small model selected."""
     app = AppTest.from_file(str(APP), default_timeout=180)

@@ -59,6 +59,13 @@ def test_a_cell_opens_its_images(home: Path, open_page: OpenPage) -> None:
     assert f"{confusion[5][5]} test images of “5” are answered “5” with B" in texts(app).replace("\\", "")
 
 
+def test_what_the_method_says_of_its_result_stands_above_it(
+    home: Path, open_page: OpenPage, with_result: Callable[..., str]
+) -> None:
+    run = with_result(notes=["33% of the training images are forgotten."])
+    assert "33% of the training images are forgotten\\." in texts(open_page("before_after", b=run))
+
+
 def test_controls_are_all_there_with_verdicts(home: Path, open_page: OpenPage) -> None:
     app = open_page("before_after", tab="Controls")
     names = app.dataframe[0].value["Model"].tolist()

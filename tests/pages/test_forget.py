@@ -292,7 +292,7 @@ def test_a_random_share_is_measured_by_retraining(
     offered = app.selectbox(key="forget method").options
     assert not any("TF-IDF" in o for o in offered) and any("SCRUB" in o for o in offered)
     # 10 % of 1,438 training images, drawn by the seed from all classes.
-    assert "Seed 0 draws 144 of 1,438 training images" in plain(app)
+    assert "Draw 0 takes 144 of 1,438 training images" in plain(app)
     assert "what retraining gives, not 100 %" in plain(app)
     labels = {c.label for c in app.checkbox}
     assert "Mask the logit" not in labels and "Retrain" in labels
@@ -316,6 +316,7 @@ def test_retraining_begins_with_the_models_own_recipe(
 ) -> None:
     app = open_page("forget", forget=["3"])
     app.selectbox(key="forget method").set_value("retrain").run()
+    assert not app.warning  # its rate of 0.1 overwrites no pruning
     start_button(app).click().run()
     assert started[0][1]["params"]["epochs"] == 3  # as the small model was trained
     assert started[0][1]["params"]["batch_size"] == 64

@@ -8,7 +8,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from unlearn_core import catalog
-from unlearn_core.models import ModelSpec, build_net
+from unlearn_core.checkpoints import save_model
+from unlearn_core.models import NORMALIZATIONS, Classifier, ModelCard, ModelSpec, build_net
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 SMALL = ModelSpec("cifar_resnet20_a", 10, width=0.25)
@@ -75,6 +76,15 @@ def test_unknown_net_shows_its_tensors_and_asks_for_the_architecture(app: AppTes
 def test_other_number_of_classes_lists_the_data_set(app: AppTest) -> None:
     opened(app, "seven.pth", checkpoint(weights(ModelSpec("cifar_resnet20_a", 7, width=0.25))))
     assert "7 outputs" in app.error[0].value and "digits" in app.error[0].value
+
+
+def test_a_model_of_other_classes_is_refused_and_leaves_no_file(app: AppTest, tmp_path: Path) -> None:
+    spec = ModelSpec("cifar_resnet20_a", 10, width=0.25)
+    card = ModelCard("letters", spec, tuple("abcdefghij"), NORMALIZATIONS["none"], 32, "folder:x", {})
+    save_model(tmp_path / "letters.safetensors", Classifier(build_net(spec), card.normalization), card)
+    opened(app, "letters.safetensors", (tmp_path / "letters.safetensors").read_bytes())
+    assert "The classes of digits and of the model differ" in app.error[0].value
+    assert not list(catalog.imported_folder().glob("*"))
 
 
 def test_a_name_is_text_not_markup(app: AppTest) -> None:

@@ -46,6 +46,13 @@ def test_lists_a_finished_run_with_its_numbers(home: Path, open_page: OpenPage) 
     assert "1 run: 1 finished" in texts(app).replace("\\", "")
 
 
+def test_what_the_method_says_of_its_result_is_a_warning(
+    home: Path, open_page: OpenPage, with_result: Callable[..., str]
+) -> None:
+    with_result(notes=["33% of the training images are forgotten."])
+    assert [w.value for w in open_page("runs").warning] == ["33% of the training images are forgotten\\."]
+
+
 def test_shows_the_command_that_repeats_the_run(home: Path, open_page: OpenPage) -> None:
     from unlearn_core.cli import _parser
 

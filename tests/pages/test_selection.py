@@ -63,9 +63,24 @@ def test_unknown_values_are_named_and_dropped(app: AppTest) -> None:
     )
     found = seen(app)
     assert found["model"] == MODEL
-    told = " ".join(t.value for t in app.toast)
+    told = " ".join(t.value for t in app.toast).replace("\\", "")
     assert "zebra" in told and "passwd" in told and "'x'" in told and "'-3'" in told
     assert not app.query_params
+
+
+def test_a_value_of_the_address_is_text_not_markup(app: AppTest) -> None:
+    app.query_params["cls"] = "![x](https://host/p.png)"
+    seen(app)
+    assert [t.value for t in app.toast] == [
+        "Ignored cls = '\\!\\[x\\]\\(https\\://host/p\\.png\\)'\\: there is no such class here\\."
+    ]
+
+
+def test_every_data_set_is_known_to_the_pages() -> None:
+    from pages.parts.selection import DATA_SETS
+    from unlearn_core.data import DATASETS
+
+    assert list(DATA_SETS) == list(DATASETS)
 
 
 def test_channel_beyond_the_layer_is_its_top_channel(app: AppTest) -> None:

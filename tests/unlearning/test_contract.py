@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from unlearn_core.errors import UnlearnError
+from unlearn_core.models import Classifier
 from unlearn_core.params import build, settings_of
 from unlearn_core.progress import RunCancelled
 from unlearn_core.sparsify import SparseMask
 from unlearn_core.unlearning import METHODS, find_method
+from unlearn_core.verdicts import RETAIN_ALONE
 
 # Methods that take no step over batches have nothing to report.
 INSTANT = {"untouched", "mask_logit", "reset_row"}
@@ -80,6 +82,21 @@ def test_says_what_it_is(method):
     assert method.about.endswith(".") and len(method.about) < 160
     assert method.control or (method.paper and method.link.startswith("https://"))
     assert all(s.help for s in settings_of(method.params))
+
+
+def test_trains_on_the_retain_set_alone_where_verdicts_say_so(method, trained, task_of, monkeypatch):
+    seen, forward = [], Classifier.forward
+
+    def watched(self, images):
+        if self.training and torch.is_grad_enabled():
+            seen.extend(image.numpy().tobytes() for image in images)
+        return forward(self, images)
+
+    monkeypatch.setattr(Classifier, "forward", watched)
+    task = task_of()
+    method.run(trained, small(method, augment="none"), task)
+    forgotten = {image.numpy().tobytes() for image in task.split.forget.images}
+    assert (bool(seen) and forgotten.isdisjoint(seen)) == (method.name in RETAIN_ALONE)
 
 
 def test_names_are_unique_and_unknown_ones_are_listed():

@@ -86,7 +86,7 @@ def test_a_resumed_run_goes_on_from_finished_parts(inputs, tmp_path):
 
 
 def test_a_random_share(inputs, tmp_path):
-    asked = {"forget": "", "fraction": 0.25, "method": "scrub", "seed": 5}
+    asked = {"forget": "", "fraction": 0.25, "method": "scrub", "share_seed": 5}
     controls = "mask_logit,reset_row,random_prune,fine_tune,gradient_ascent,untouched"
     result = ask(inputs, tmp_path / "run", **asked, controls=controls, params={"epochs": 1})
     assert result["images"]["forget"] == 30

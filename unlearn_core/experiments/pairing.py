@@ -101,11 +101,12 @@ def evaluation_of(trial: Trial) -> dict[str, Any]:
 
 
 def _one_a_seed(members: Sequence[Trial]) -> list[Trial]:
-    best: dict[int, Trial] = {}
+    best: dict[tuple[int, str], Trial] = {}
     for trial in members:
-        if trial.seed not in best or _completeness(trial) > _completeness(best[trial.seed]):
-            best[trial.seed] = trial
-    return [best[seed] for seed in sorted(best)]
+        key = (trial.seed, trial.digest)
+        if key not in best or _completeness(trial) > _completeness(best[key]):
+            best[key] = trial
+    return [best[key] for key in sorted(best)]
 
 
 def _completeness(trial: Trial) -> int:

@@ -15,7 +15,7 @@ from unlearn_core.measures import MEASURES
 SETTING = "CIFAR-10, ResNet-18"
 """What all of them were measured on."""
 FINE_TUNING_EPOCHS = 10
-"""Of fine-tuning in both papers' released recipes; their minutes agree: a tenth of 2.5 is a 172nd of 43, and retraining ran 160 to 182."""
+"""Of fine-tuning in both papers' released recipes; their minutes agree: a tenth of 2.5 is a 172nd of 43."""
 
 
 @dataclass(frozen=True)

@@ -180,9 +180,9 @@ def _facts(
         "step_norm": float(params.alpha * step.norm()),
     }
     if share > LARGE_SHARE:
-        told["note"] = (
+        told["notes"] = [
             f"{share:.0%} of the training images are forgotten; the expansion behind this method is meant for a few percent."
-        )
+        ]
     return told
 
 

@@ -50,7 +50,8 @@ class Outcome:
     Attributes:
         model: The unlearned model.
         plan: The channels that were pruned, if any.
-        facts: Plain values about the run: images scored, seconds of parts, choices made.
+        facts: Plain values about the run: images scored, seconds of parts, choices made; under `notes`, a list of
+            sentences that stand beside the result.
     """
 
     model: Classifier

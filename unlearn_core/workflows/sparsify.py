@@ -47,7 +47,10 @@ class SparsifyRequest:
     )
     arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
     normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
-    seed: int = setting(0, "Of every random draw", low=0)
+    share_seed: int = setting(
+        0, "Of the draw of a random share; runs of several seeds forget the same images", low=0
+    )
+    seed: int = setting(0, "Of every other random draw", low=0)
     device: str = setting("auto", "auto, cuda, mps or cpu")
 
 
@@ -144,7 +147,7 @@ def _split(asked: SparsifyRequest, dataset: Dataset) -> ForgetSplit | None:
             if asked.strict
             else "What will be forgotten changes only a strict mask; choose strict, or leave forget and fraction out."
         )
-    spec = ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.seed)
+    spec = ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.share_seed)
     return split_dataset(dataset, spec) if asked.strict else None
 
 

@@ -24,7 +24,7 @@ from unlearn_core.workflows.parts import Parts
 
 FORGET_INDICES = "forget_indices.npz"
 DEFAULT_CONTROLS = ("mask_logit", "random_prune", "fine_tune")
-"""Run beside every result; `retrain` is taken from the bundled references, or run when it is asked for."""
+"""Run beside pruning; `retrain` is taken from the bundled references, or run when it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,14 @@ class UnlearnRequest:
     )
     method: str = setting("tfidf_prune", "Unlearning method")
     controls: str = setting(
-        ",".join(DEFAULT_CONTROLS), "Controls to run beside it, with commas between; none for none"
+        "", "Controls to run beside it, with commas between; none for none, the usual ones if not given"
     )
     arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
     normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
-    seed: int = setting(0, "Of every random draw", low=0)
+    share_seed: int = setting(
+        0, "Of the draw of a random share; runs of several seeds forget the same images", low=0
+    )
+    seed: int = setting(0, "Of every other random draw", low=0)
     device: str = setting("auto", "auto, cuda, mps or cpu")
     group: str = setting("", "Name that runs of one set share, as over several seeds")
     variants: int = setting(1, "How many combinations of settings are tried in that set", low=1)
@@ -53,9 +56,11 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
     """Unlearns, with controls beside it; each finished part is kept, so that a resumed run goes on from there."""
     asked = build(UnlearnRequest, request["settings"])
     method = find_method(asked.method)
-    controls = [find_method(name) for name in names_in(asked.controls)]
+    controls = [find_method(name) for name in names_in(asked.controls or usual_controls(method.name))]
     dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
-    split = split_dataset(dataset, ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.seed))
+    split = split_dataset(
+        dataset, ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.share_seed)
+    )
     params = method_params(method, request.get("params", {}), loaded.card)
     keep_indices(folder, split)
     parts = Parts(folder, loaded, split, asked.seed, report)
@@ -106,10 +111,20 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
         "plan": main["plan"],
         "facts": main["facts"],
         "size": {"before": before["size"], "after": main["size"]},
-        "notes": [*loaded.notes, *dataset.notes, *(main["plan"] or {}).get("notes", [])],
+        "notes": [*loaded.notes, *dataset.notes, *_notes(main)],
         "inputs": inputs_of(dataset, loaded),
         **conditions(choose_device(asked.device), getattr(params, "precision", "float32")),
     }
+
+
+def usual_controls(method: str) -> str:
+    """The controls beside a method where none are named; as many channels at random only where channels are pruned."""
+    return ",".join(c for c in DEFAULT_CONTROLS if c != "random_prune" or method == "tfidf_prune")
+
+
+def _notes(part: Mapping[str, Any]) -> list[str]:
+    """What a method says of its plan and of its result."""
+    return [note for said in (part["plan"] or {}, part["facts"]) for note in said.get("notes", [])]
 
 
 def keep_indices(folder: Path, split: ForgetSplit) -> None:
