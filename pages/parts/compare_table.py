@@ -176,8 +176,7 @@ def legend(rows: Sequence[Row]) -> str:
     floors = [r.floor[AVERAGE] for r in rows if r.kind == "reference"]
     floor = next((f for f in floors if f is not None), None)
     noise = (
-        "No noise floor: it takes two seeds of retraining without the same images, and under a random share each seed draws its "
-        "own."
+        "No noise floor: it takes two models retrained without the same images."
         if floor is None
         else "Grey: no further from retraining than retraining is from itself under another seed "
         f"({100 * floor:.2f} points on average)."

@@ -60,7 +60,7 @@ class Known:
 
     Attributes:
         request: Settings of the federation by name.
-        params: Settings of each action's clients, without `epochs`, which local epochs and rounds replace.
+        params: Settings of each action's clients.
     """
 
     request: dict[str, Setting]
@@ -87,11 +87,9 @@ class Form:
 @st.cache_resource(show_spinner="Loading the settings …")
 def known() -> Known:
     """The settings of a federated run."""
-    from unlearn_core.federated import PARAMS, FederatedRequest
+    from unlearn_core.federated import PARAMS, FederatedRequest, client_settings
 
-    params = {
-        action: tuple(s for s in settings_of(cls) if s.name != "epochs") for action, cls in PARAMS.items()
-    }
+    params = {action: client_settings(action) for action in PARAMS}
     return Known({s.name: s for s in settings_of(FederatedRequest)}, params)
 
 
@@ -128,24 +126,32 @@ def draw(chosen: selection.Selection) -> Form:
         params = methods.settings_form(named)
     with st.expander("Rules of the federation"):
         settings |= _widgets(facts, _RULES)
-    with st.expander("Privacy of the statistics"):
-        st.caption(
-            "A class mean over one image is that image's signature. A floor keeps classes with few images unreported; "
-            "noise makes a stated guarantee, at a price: see the tab Privacy of a finished run."
-        )
-        settings |= _widgets(facts, _PRIVACY)
-        settings["secure"] = st.toggle(
-            "Secure aggregation",
-            key="federated secure",
-            help=_help(facts.request["secure"]),
-            persist_state="session",
-        )
+    if action == "unlearn":  # the others report no statistics
+        settings |= _privacy(facts)
     with st.expander("Seed and device"):
         settings |= _machine()
     what = ", ".join(chosen.forget)
     told = {"unlearn": f"Forget {what}", "retrain": f"Retrain without {what}", "train": "Train"}[action]
     name = f"{told} · {clients} clients, {partition}"
     return Form({"settings": settings, "params": params}, settings["device"], name, start)
+
+
+def _privacy(facts: Known) -> dict[str, Any]:
+    with st.expander("Privacy of the statistics"):
+        st.caption(
+            "A class mean over one image is that image's signature. A floor keeps classes with few images unreported; "
+            "noise makes a stated guarantee, at a price: see the tab Privacy of a finished run. Besides the statistics a "
+            "client sends how many images it holds, how many of them it keeps, how many the final model classifies rightly, "
+            "and its trained weights. Where images are few and no floor is given, k falls to 1."
+        )
+        asked = _widgets(facts, _PRIVACY)
+        asked["secure"] = st.toggle(
+            "Secure aggregation",
+            key="federated secure",
+            help=_help(facts.request["secure"]),
+            persist_state="session",
+        )
+    return asked
 
 
 def partition_shown() -> tuple[int, str, int]:

@@ -21,8 +21,16 @@ _REFERENCE_ROUNDS = 15
 _SURVIVED = {
     "dropped": "missing answers",
     "rejected": "rejected answers",
+    "sum failed": "secure sums that broke off, tried again",
     "round failed": "rounds too few answered, tried again",
 }
+
+_NO_STATISTICS = "Only unlearning reports statistics and makes a plan; pick an unlearning run above."
+_LEAVES = (
+    "Besides the statistics, a client sends how many images it holds and how many of them are of kept classes (the "
+    "difference is its count of the classes to forget), its trained weights and the last batch's loss each round, and at "
+    "the end how many of its images the model classifies rightly."
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,12 @@ class Shown:
     def held(self) -> federated_picture.Held:
         """Images of each class at each client, (M, K)."""
         return np.array(self.federation["holdings"], dtype=np.int64)
+
+    @property
+    def scored(self) -> federated_picture.Held:
+        """Those of them that a client scores, (M, K)."""
+        most = self.result["params"].get("images_per_class", 0)
+        return np.minimum(self.held, most) if most else self.held
 
 
 def protocol(run: Shown) -> None:
@@ -147,12 +161,14 @@ def _offer(run: Shown) -> None:
         "action": "retrain" if retrains else "unlearn",
         "rounds": int(count),
     }
+    params = run.record.request.get("params", {})
+    shared = {name: params[name] for name in federated_runs.SHARED if name in params}
     told = f"{'Retrain without' if retrains else 'Forget'} {settings['forget'].replace(',', ', ')}"
     name = f"{told} · {settings['clients']} clients, {settings['partition']}"
     with right:
         federated_runs.start_button(
             "Run it now",
-            {"settings": settings, "params": {}},
+            {"settings": settings, "params": shared},
             run.record.device,
             name,
             "",
@@ -189,8 +205,11 @@ def averaging(run: Shown) -> None:
 
 def privacy(run: Shown) -> None:
     """What the statistics gave away, and what protecting them costs the plan."""
+    if run.result["action"] != "unlearn":
+        st.info(_NO_STATISTICS)
+        return
     told, asked = run.federation.get("agreement"), run.federation["privacy"]
-    held = run.held
+    held = run.scored
     hidden = int(held[held < asked["k"]].sum())
     columns = st.columns(4)
     columns[0].metric("Floor k", f"{asked['k']} image{'s' if asked['k'] > 1 else ''}", **QUIET)
@@ -206,6 +225,7 @@ def privacy(run: Shown) -> None:
     elif not run.asked("superlink"):
         smallest = int(held[held >= max(1, asked["k"])].min(initial=np.iinfo(np.int64).max))
         st.markdown(md(_given_away(asked, smallest)))
+    st.markdown(_LEAVES)
     if not _has_agreement(run, told):
         return
     left, right = st.columns(2, gap="large")
@@ -287,13 +307,17 @@ def links(run: Shown) -> None:
         if run.result["action"] != "train":
             selection.link("pages/before_after.py", "See before and after", a="", b=run.record.id)
         selection.link("pages/runs.py", "All runs, files and commands")
+    st.caption(
+        "There is nothing to see of this model in Audit: its attack needs answers on the training images, which stay at the "
+        "clients."
+    )
 
 
 def _has_agreement(run: Shown, told: dict[str, Any] | None) -> bool:
     if told:
         return True
     if run.result["action"] != "unlearn":
-        st.info("Only unlearning reports statistics and makes a plan; pick an unlearning run above.")
+        st.info(_NO_STATISTICS)
     elif run.asked("superlink") or run.asked("secure"):
         st.info(
             "The server saw neither images nor any client's own statistics, so there is no exact plan to compare with."

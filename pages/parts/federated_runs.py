@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from pages.parts import selection
+from pages.parts.federated_form import known
 from pages.parts.opened import store
 from pages.parts.run_words import duration, seconds_of, title_of, when
 from pages.parts.tokens import token_of
@@ -17,7 +18,10 @@ _NONCE = "federated nonce"
 _REFUSED = "federated refused"
 _FOLLOWED = "federated followed"
 _SAME = ("data", "model", "forget", "clients", "partition", "seed")
+_SAME += ("engine", "local_epochs", "fraction", "dropout", "aggregator", "weighting", "device")
 """What two runs must share for their courses to stand on one axis."""
+SHARED = ("batch_size", "augment", "precision", "momentum", "weight_decay")
+"""What unlearning and the retraining beside it share of a client's recipe; the course of the learning rate is their own."""
 
 
 def finished() -> list[RunRecord]:
@@ -50,11 +54,14 @@ def picker(chosen: selection.Selection, records: list[RunRecord], present: RunRe
 def counterpart(record: RunRecord, records: list[RunRecord]) -> RunRecord | None:
     """The newest finished run of the other kind (unlearning, retraining) on the same federation."""
     wanted = {"unlearn": "retrain", "retrain": "unlearn"}.get(action_of(record))
-    ours = record.request["settings"]
+    defaults = {name: setting.default for name, setting in known().request.items()}
+
+    def of(run: RunRecord) -> dict[str, str]:
+        asked = {**defaults, **run.request["settings"]}
+        return {name: str(asked[name]) for name in _SAME}
 
     def same(other: RunRecord) -> bool:
-        theirs = other.request["settings"]
-        return all(str(ours.get(k)) == str(theirs.get(k)) for k in _SAME)
+        return of(other) == of(record)
 
     return next((r for r in records if action_of(r) == wanted and same(r)), None)
 

@@ -214,7 +214,7 @@ def _scores(path: str, layer: str, classes: tuple[str, ...], tap: str) -> Scores
 
 def _images(run: Shown, scores: Scores, k: int) -> list[str]:
     floor = run.federation["privacy"]["k"]
-    told = [n if n >= floor else 0 for n in run.held[list(scores.clients), k].tolist()]
+    told = [n if n >= floor else 0 for n in run.scored[list(scores.clients), k].tolist()]
     return [f"{sum(told):,}"] * 2 + [f"{n:,}" for n in told]
 
 

@@ -1,7 +1,6 @@
 """What stands around every page: the sidebar with the selection, and the head and foot of a page."""
 
 import importlib
-import importlib.util
 import runpy
 import sys
 import threading
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.parts import models, selection
+from pages.parts import dock, models, selection
 from pages.parts.text import md
 
 # More classes than this don't fit as pills.
@@ -35,7 +34,7 @@ def sidebar() -> None:
         if chosen.model:
             _pick_class(chosen)
             _pick_forget(chosen)
-        _jobs()
+        dock.dock()
         _share()
 
 
@@ -122,11 +121,6 @@ def _pick_forget(chosen: selection.Selection) -> None:
         st.multiselect(**given, format_func=mark, placeholder="none yet")
     else:
         st.pills(**given, format_func=lambda name: md(mark(name)), selection_mode="multi")
-
-
-def _jobs() -> None:
-    if importlib.util.find_spec("pages.parts.dock"):
-        importlib.import_module("pages.parts.dock").dock()
 
 
 def _share() -> None:

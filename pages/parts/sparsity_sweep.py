@@ -31,7 +31,7 @@ _SHORT = {"ua": "UA", "mia": "MIA", "ra": "RA", "ta": "TA", "seconds": "run time
 READ_GREY = (
     "Grey is retraining from scratch with its 95 % interval over seeds: a method does well where it lies on the grey, not "
     "where it is high. In the last chart grey reaches up to the noise floor, how far retraining lies from itself under "
-    "another seed; there is none under a random share, where each seed draws its own images."
+    "another seed without the same images."
 )
 _RING = (
     "A ring is the dense model, a filled mark the sparse one; the left edge is retraining itself, and within the grey no "

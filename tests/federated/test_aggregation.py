@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unlearn_core.activations import ActivationStats
-from unlearn_core.federated.aggregation import add_stats, average_stats, trimmed_mean, weighted_mean
+from unlearn_core.federated.aggregation import add_stats, average_stats, capped, trimmed_mean, weighted_mean
 
 
 def models(clients):
@@ -77,3 +77,11 @@ def test_counts_weigh_and_the_plain_average_does_not():
     # As in the paper's code, a class that a client lacks is a row of zeros, and counts.
     np.testing.assert_allclose(average_stats(parts).mean("conv"), [[1.5] * 3, [1.0] * 3])
     assert average_stats(parts).counts.tolist() == [40, 5]
+
+
+def test_capped_statistics_keep_their_means():
+    told = stats([3000, 1000], 2.0)
+    less = capped(told, 100)
+    assert less.counts.tolist() == [75, 25]
+    np.testing.assert_allclose(less.mean("conv"), told.mean("conv"))
+    assert capped(told, 4000) is told

@@ -57,6 +57,16 @@ def test_unlearning_prunes_and_forgets(conducted, tmp_path, colours, trained):
     assert told["tallies"] == [[t.correct, t.total] for t in right]
 
 
+def test_without_the_last_count_the_model_is_there(conducted, tmp_path, monkeypatch):
+    monkeypatch.setattr(course.Server, "tallies", lambda self, ask: None)
+    assert conducted(rounds=0)["tallies"] is None
+    (tmp_path / "model.safetensors").unlink()
+    monkeypatch.setattr(course.Server, "tallies", lambda self, ask: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        conducted(rounds=0)
+    assert open_model(tmp_path / "model.safetensors").plan
+
+
 def test_statistics_are_kept_whole_and_by_client(conducted, tmp_path, colours, trained):
     conducted(rounds=0, partition="shards:1")
     whole, kept = collect(trained, colours.train, colours.classes), load_stats(tmp_path / "stats_before.npz")

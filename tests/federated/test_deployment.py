@@ -12,7 +12,7 @@ from unlearn_core import jobs
 from unlearn_core.checkpoints import fresh_model, open_model
 from unlearn_core.data import open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated import OUTCOME, PARAMS, FederatedRequest, Job, run_engine, write_job
+from unlearn_core.federated import OUTCOME, PARAMS, FederatedRequest, Job, deployment, run_engine, write_job
 from unlearn_core.federated.deployment import require_private
 from unlearn_core.locks import holder
 from unlearn_core.models import ModelCard, ModelSpec, Normalization
@@ -85,6 +85,19 @@ def test_a_run_that_fails_says_why_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(UnlearnError, match=r"Too few clients \(connect\): 1 of 3 took part, 3 are needed"):
         run_engine("flower", folder, 1, 0, silent)
     assert set(flower_processes()) <= before
+
+
+def test_a_retry_finds_nothing_of_the_attempt_before(tmp_path, monkeypatch):
+    def begins(prefix):
+        raise UnlearnError("Begun.")
+
+    monkeypatch.setattr(deployment.tempfile, "TemporaryDirectory", begins)
+    files = [tmp_path / name for name in (OUTCOME, deployment.PROGRESS, deployment.ERROR)]
+    for file in files:
+        file.write_text("Too few clients.")
+    with pytest.raises(UnlearnError, match="Begun"):
+        deployment.run_deployed(tmp_path, 1, silent)
+    assert not any(file.exists() for file in files)
 
 
 def processes():

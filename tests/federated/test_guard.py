@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import unlearn_core
+from unlearn_core.federated.guard import family
 
 GUARD = Path(unlearn_core.__file__).parent / "federated" / "guard.py"
 
@@ -91,3 +92,9 @@ def test_what_has_ended_is_let_go_and_the_last_command_runs(tmp_path):
     assert (tmp_path / "last").read_text() == "done"
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
+
+
+def test_the_number_of_a_dead_process_is_nobodys():
+    """11 has died and its number is a stranger's, who has started 12; 13 is still what it was."""
+    living = {10: (1, 10), 11: (1, 77), 12: (11, 77), 13: (1, 13), 14: (13, 14)}
+    assert family({10, 9}, {10: 10, 11: 11, 13: 13}, living) == {10: 10, 13: 13, 14: 14}

@@ -1,6 +1,7 @@
 """The law: a federation computes what the whole data set in one place would have given."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from torch.nn import functional
 
 from unlearn_core.activations import collect
 from unlearn_core.data import ForgetSpec, split_dataset
-from unlearn_core.federated.client import kept_images
+from unlearn_core.federated.client import answer, kept_images
 from unlearn_core.federated.messages import Ask, client_seed, fingerprint, state_of, stats_to_arrays
+from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.server import Rules, Server
 from unlearn_core.federated.validate import schema_of
 from unlearn_core.models import card_to_plain
@@ -63,7 +65,7 @@ def test_statistics_scores_and_plan_are_those_of_the_whole(
     whole = collect(trained, colours.train, colours.classes)
     server = server_of(sites_of(colours, 7, partition))
     parts = server.stats(
-        query(ask_of, trained), schema_of(stats_to_arrays(whole)), colours.classes, with_noise=False
+        query(ask_of, trained), schema_of(stats_to_arrays(whole)), colours.classes, Privacy()
     )
     federated = server.whole(parts)
     assert len(parts) == 7
@@ -83,7 +85,7 @@ def test_the_papers_plain_average_is_not_the_whole(trained, colours, sites_of, s
     whole = collect(trained, colours.train, colours.classes)
     server = server_of(sites_of(colours, 7, "shards:1"), weighting="plain")
     parts = server.stats(
-        query(ask_of, trained), schema_of(stats_to_arrays(whole)), colours.classes, with_noise=False
+        query(ask_of, trained), schema_of(stats_to_arrays(whole)), colours.classes, Privacy()
     )
     layer = whole.layers[-1]
     assert not np.allclose(server.whole(parts).mean(layer), whole.mean(layer), rtol=0.1)
@@ -136,3 +138,12 @@ def test_a_round_is_the_mean_by_images_of_each_clients_own_training(
     for name, values in state.items():
         if values.dtype == np.float32:
             np.testing.assert_allclose(values, expected[name] / total, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_the_higher_floor_counts(sites_of, ask_of, colours, trained):
+    """30 images of each class at one client, as the server asks for k = 1."""
+    (site,) = sites_of(colours, 1)
+    held = int(np.bincount(site.images.labels.numpy()).min())
+    for least, reported in ((held, True), (10**6, False)):
+        told = answer(query(ask_of, trained), replace(site, least_k=least))
+        assert bool(told.arrays["counts"].all()) == reported

@@ -1,6 +1,8 @@
 """Flower's own apps over the grid in this process; and the one private name of Flower that it takes."""
 
+import io
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -147,3 +149,127 @@ def test_answers_in_files_are_read_as_they_come(tmp_path):
     with path.open("a") as file:
         file.write('["torn", 1')
     assert read_reports(path, position) == ([], position)
+
+
+def reply_of(content):
+    from flwr.app import Message, RecordDict
+
+    from unlearn_core.federated.local_grid import _identity
+
+    with _identity(0):
+        asked = Message(RecordDict(), 3, "query.stats")
+    with _identity(3):
+        return Message(content, reply_to=asked)
+
+
+def sent(config="{}", data=None):
+    from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+    arrays = {} if data is None else {"x": Array("float32", (1,), "numpy.ndarray", data)}
+    return RecordDict({"arrays": ArrayRecord(arrays), "config": ConfigRecord({"json": config})})
+
+
+def archive():
+    file = io.BytesIO()
+    np.savez(file, x=np.ones(1))
+    return file.getvalue()
+
+
+MALFORMED = {
+    "list": ("[]", None),
+    "nested": ('{"images": [1]}', None),
+    "deep": ("[" * 100_000, None),
+    "empty": ("{}", b""),
+    "bytes": ("{}", b"nonsense"),
+    "torn archive": ("{}", b"PK\x03\x04torn"),
+    "archive": ("{}", archive()),
+    "pickle": ("{}", pickle.dumps([1])),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_reply_is_a_rejected_answer(name):
+    from unlearn_core.federated.apps import _answer_of
+    from unlearn_core.federated.validate import genuine
+
+    told = _answer_of(reply_of(sent(*MALFORMED[name])), 3)
+    taken, [rejection] = genuine([told], [3], 1)
+    assert not taken and not told.error and "can't be read" in rejection.reason
+
+
+def test_a_blank_error_has_a_reason():
+    from flwr.app import Error
+
+    from unlearn_core.federated.apps import _answer_of
+
+    assert _answer_of(reply_of(Error(code=0, reason=" \n")), 3).error == "It failed without a reason."
+
+
+def test_clients_that_take_turns_are_never_late(job_in, tmp_path):
+    """On a slow machine the answers come later, and must be the same."""
+    folder = job_in(tmp_path, rounds=0, deadline=0.1)
+    run_engine("local", folder, 4, 0, silent)
+    assert told(folder)["events"] == []
+    assert all(len(e["bytes_up"]) == 4 for e in told(folder)["exchanges"])
+
+
+def test_own_folder_and_foreign_texts_stay_at_the_client(tmp_path):
+    from flwr.app import Context, RecordDict
+
+    from unlearn_core.federated.apps import _discreet
+
+    def failing(error):
+        def work(message, context):
+            raise error
+
+        context = Context(1, 1, {"data": "folder:/srv/hospital a"}, RecordDict(), {})
+        with pytest.raises(UnlearnError) as told:
+            _discreet(work)(reply_of(RecordDict()), context)
+        return str(told.value)
+
+    said = failing(
+        UnlearnError("/srv/hospital a/train/miller.png can't be read; see '/home/ann/log', 1/2 of it.")
+    )
+    assert said == "… can't be read; see '…', 1/2 of it."
+    assert failing(OSError("/srv/hospital a: no such file")) == "It failed (OSError); its own log says more."
+
+
+def test_other_machines_hear_only_the_name_of_the_servers_data(job_in, tmp_path):
+    from flwr.app import Context, RecordDict
+    from flwr.clientapp import ClientApp
+
+    from unlearn_core.federated.apps import exchange_over
+    from unlearn_core.federated.local_grid import LocalGrid, _identity
+    from unlearn_core.federated.messages import Ask
+
+    class Heard(LocalGrid):
+        def push_messages(self, messages):
+            sites.extend(json.loads(str(m.content["config"]["site"])) for m in messages)
+            return [""]
+
+    (tmp_path / "set").mkdir()
+    for link, expected in (("", f"folder:{tmp_path / 'set'}"), ("hospital", "folder")):
+        sites = []
+        folder = job_in(tmp_path / f"run{link}", data=f"folder:{tmp_path / 'set'}", superlink=link)
+        with _identity(0):
+            exchange = exchange_over(Heard(ClientApp(), {}), folder, Context(1, 0, {}, RecordDict(), {}))
+            exchange.ask({1: Ask("register", {}, {"exchange": 1})}, 1.0, lambda answer: None)
+        assert [site["data"] for site in sites] == [expected]
+        assert (str(tmp_path) in json.dumps(sites)) == (not link)
+
+
+def test_a_clients_own_floor_stands(digits):
+    from flwr.app import Context, RecordDict
+
+    from unlearn_core.federated.apps import _site
+
+    config = {"partition-id": 0, "num-partitions": 1, "least-k": 40}
+    site = {
+        "data": "digits",
+        "classes": digits.classes,
+        "partition": "iid",
+        "clients": 1,
+        "seed": 0,
+        "device": "cpu",
+    }
+    assert _site(Context(1, 1, config, RecordDict(), {}), site, 1).least_k == 40

@@ -18,6 +18,8 @@ from unlearn_core.progress import silent
 
 pytestmark = pytest.mark.usefixtures("flower")
 
+CONFIGS = "secaggplus_configs"
+"""What Flower calls the part of a message that the protocol is in."""
 HALF = Normalization("custom", (0.5,) * 3, (0.5,) * 3)
 
 
@@ -113,6 +115,46 @@ def test_what_cannot_be_secure_is_refused(ran):
         ran("two", clients=2)
 
 
+def test_too_few_are_never_unmasked(ran, monkeypatch):
+    """Twice four of six are left of five that are needed: nobody gives a mask away before enough are."""
+    from unlearn_core.federated import secure
+
+    stages = []
+    original = secure._Watched.send_and_receive
+
+    def listen(self, messages, *, timeout=None):
+        stages.append(messages[0].content.config_records[CONFIGS]["stage"])
+        return original(self, messages, timeout=timeout)
+
+    monkeypatch.setattr(secure._Watched, "send_and_receive", listen)
+    _, told = ran("few", clients=6, dropout=0.3, quorum=0.8)
+    assert [e["client"] for e in told["events"]][:2] == ["2", "5"]
+    attempt = ["setup", "share_keys", "collect_masked_vectors"]
+    assert stages == [*attempt, *attempt, *attempt, "unmask"]
+
+
+@pytest.mark.parametrize(("stage", "tries"), [("share_keys", 3), ("unmask", 1)])
+def test_a_malformed_message_is_a_failed_attempt_and_none_follows_an_unmasking(
+    ran, monkeypatch, stage, tries
+):
+    from unlearn_core.federated import secure
+
+    broken = []
+    original = secure._Watched.send_and_receive
+
+    def garble(self, messages, *, timeout=None):
+        hit = messages[0].content.config_records[CONFIGS]["stage"] == stage
+        replies = list(original(self, messages, timeout=timeout))
+        if hit:
+            broken.append(replies[0].content.config_records.pop(CONFIGS))
+        return replies
+
+    monkeypatch.setattr(secure._Watched, "send_and_receive", garble)
+    with pytest.raises(UnlearnError, match=r"secure sum\): 0 of 3.*Last: The secure sum broke off"):
+        ran("garbled", clients=3)
+    assert len(broken) == tries
+
+
 def test_a_number_too_large_for_the_masks_is_not_cut_off():
     from unlearn_core.federated.secure import require_within
 
@@ -125,8 +167,8 @@ def test_a_number_too_large_for_the_masks_is_not_cut_off():
     ("change", "reason"),
     [
         ({}, ""),
-        ({"counts": np.array([-1, 6])}, "counts -1"),
-        ({"counts": np.array([15, 60])}, "20 are registered"),
+        ({"counts": np.array([-1, 6])}, "fewer than no images"),
+        ({"counts": np.array([15, 60])}, "registered 20"),
         ({"sums/conv": -np.ones((2, 3))}, "negative"),
         ({"sums/conv": np.full((2, 3), np.inf)}, "not finite"),
         ({"sums/conv": np.full((2, 3), -1e-4)}, ""),
@@ -134,7 +176,7 @@ def test_a_number_too_large_for_the_masks_is_not_cut_off():
 )
 def test_of_a_sum_what_can_be_checked_is(change, reason):
     arrays = {"sums/conv": np.ones((2, 3)), "counts": np.array([5, 6])}
-    found = validate.total_problem({**arrays, **change}, validate.schema_of(arrays), 20, with_noise=False)
+    found = validate.total_problem({**arrays, **change}, validate.schema_of(arrays), 20, reach=0)
     assert reason in found and bool(found) == bool(reason)
 
 

@@ -8,9 +8,10 @@ import torch
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.evaluation import predictions
-from unlearn_core.federated.messages import Answer, Ask, fingerprint, state_of
+from unlearn_core.federated.messages import Answer, Ask, Exchange, SecureSum, fingerprint, state_of
+from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.server import Rules, Server
-from unlearn_core.federated.validate import distance
+from unlearn_core.federated.validate import Member, distance, schema_of
 from unlearn_core.models import card_to_plain
 from unlearn_core.params import plain
 from unlearn_core.progress import silent
@@ -209,3 +210,116 @@ def test_another_draw_each_round_and_the_same_for_the_same_seed(federation):
     draws = [one._drawn(number, 0) for number in range(1, 6)]
     assert draws == [again._drawn(number, 0) for number in range(1, 6)]
     assert all(len(set(d)) == 3 for d in draws) and len(set(map(tuple, draws))) > 1
+
+
+def server_of(members, replies, **rules):
+    """A server whose members answer an exchange with `replies(node, number of the exchange)`; None is silence."""
+
+    def ask(asks, deadline, heard):
+        came = {node: replies(node, asked.config["exchange"]) for node, asked in asks.items()}
+        answers = [
+            Answer(node, arrays, {"exchange": asks[node].config["exchange"], **config})
+            for node, (arrays, config) in ((n, a) for n, a in came.items() if a is not None)
+        ]
+        for given in answers:
+            heard(given)
+        return answers
+
+    told = []
+    server = Server(Exchange(lambda: [], ask), Rules(clients=len(members), **rules), told.append)
+    server.members = {m.node: m for m in members}
+    return server, told
+
+
+def statistics(mean, count=20):
+    return {"sums/conv": np.full((1, 3), float(mean * count)), "counts": np.array([count])}
+
+
+STATS = Ask("stats", {}, {"tap": "bn_relu"})
+SCHEMA = schema_of(statistics(1.0))
+
+
+def test_a_rejected_client_is_not_asked_again_and_none_is_judged_alone():
+    """Node 4 is far too loud; node 5 is silent first, then as loud: beside the others' earlier answers, both are out."""
+    asked = []
+
+    def replies(node, exchange):
+        asked.append((node, exchange))
+        if node == 5 and exchange == 1:
+            return None
+        return statistics(1000.0 if node >= 4 else 1.0), {}
+
+    server, _ = server_of([Member(n, n, 20, 20) for n in range(6)], replies)
+    taken = server.stats(STATS, SCHEMA, ("a",), Privacy())
+    assert sorted(taken) == [0, 1, 2, 3]
+    assert [node for node, exchange in asked if exchange == 2] == [5] and max(e for _, e in asked) == 2
+    assert [e["client"] for e in server.events if e["event"] == "rejected"] == ["4", "5"]
+
+
+def test_a_dealt_part_registers_as_it_was_dealt(direct, sites_of, colours):
+    sites = sites_of(colours, 3)
+
+    def lie(answers, asks):
+        own = {**answers[0].config, "own_data": True}
+        more = {**answers[1].config, "images": 10**9, "train_images": 10**9}
+        return [Answer(answers[0].node, {}, own), Answer(answers[1].node, {}, more), answers[2]]
+
+    dealt = [(len(site.images), len(site.images)) for site in sites]
+    server = Server(direct(sites, lie), Rules(clients=3, quorum=0.3), silent, dealt)
+    server.register({"fingerprint": fingerprint(colours.classes, 16), "forget": []})
+    assert [m.client for m in server.members.values()] == [2]
+    assert "this run dealt them" in server.events[0]["reason"]
+    assert "it was dealt 40 and 40" in server.events[1]["reason"]
+
+
+def test_a_clients_own_claim_counts_for_ten_times_the_median_at_most():
+    members = [Member(n, n, 20, 10) for n in range(3)]
+    members.append(Member(3, 3, 10**9, 10**9, own_data=True))
+
+    def replies(node, exchange):
+        return statistics(1.0, members[node].images), {}
+
+    server, _ = server_of(members, replies, own_data=True)
+    assert [server._weight(n) for n in range(4)] == [10, 10, 10, 100]
+    taken = server.stats(STATS, SCHEMA, ("a",), Privacy())
+    assert [int(part.counts[0]) for part in taken.values()] == [20, 20, 20, 200]
+
+
+@pytest.mark.parametrize(("answering", "known"), [(3, True), (1, False)])
+def test_the_last_count_has_a_quorum(answering, known):
+    def replies(node, exchange):
+        return ({"tallies": np.array([[3, 8], [9, 12]])}, {}) if node < answering else None
+
+    server, _ = server_of([Member(n, n, 20, 12) for n in range(4)], replies)
+    tallies = server.tallies(Ask("evaluate", {}, {}))
+    assert (tallies is not None) == known
+    if known:
+        assert tallies.tolist() == [[9, 24], [27, 36]]
+    assert len(server.exchanges) == (1 if known else 3)
+
+
+@pytest.mark.parametrize("held", [[[3, 12], [9, 8]], [[2**62, 2**62], [2**62, 2**62]], [[0, -2], [9, 22]]])
+def test_a_count_of_other_images_than_registered_is_rejected(held):
+    server, _ = server_of([Member(0, 0, 20, 12)], lambda node, exchange: ({"tallies": np.array(held)}, {}))
+    assert server.tallies(Ask("evaluate", {}, {})) is None
+    assert len(server.exchanges) == 1 and server.events[0]["event"] == "rejected"
+
+
+def test_only_a_finite_loss_is_told_and_a_reason_is_short():
+    claims = [float("nan"), "low", [1.0], 10**400, 0.25]
+    members = [Member(n, n, 20, 12) for n in range(5)]
+    server, told = server_of(
+        members, lambda node, exchange: ({}, {"loss": claims[node], "images": "7" * 10_000})
+    )
+    with pytest.raises(UnlearnError):
+        server.train(Ask("train", {}, {"round": 1, "rounds": 1}))
+    assert {p.metrics.get("loss") for p in told} == {None, 0.25}
+    assert all(len(e["reason"]) <= 300 for e in server.events)
+
+
+def test_a_secure_sum_of_too_few_arrays_is_a_sentence():
+    server, _ = server_of([Member(n, n, 20, 12) for n in range(3)], lambda node, exchange: None)
+    total = SecureSum((np.ones((1, 3)),), (0, 1, 2), {}, {}, {}, unmasked=True)
+    server.exchange = replace(server.exchange, total=lambda *_: total)
+    with pytest.raises(UnlearnError, match=r"can't be true: Its arrays are others: missing \['counts'\]"):
+        server.secure_stats(STATS, SCHEMA, ("a",), Privacy())

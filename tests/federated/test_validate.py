@@ -92,6 +92,7 @@ STATS = schema_of(stats().arrays)
         ({}, ""),
         ({"counts": np.array([-1, 6])}, "fewer than no images"),
         ({"counts": np.array([15, 6])}, "registered 20"),
+        ({"counts": np.array([21, -1])}, "fewer than no images"),
         ({"counts": np.array([0, 6])}, "no images of"),
         ({"sums/conv": -np.ones((2, 3))}, "negative"),
         ({"sums/conv": np.full((2, 3), np.nan)}, "not finite"),
@@ -99,13 +100,34 @@ STATS = schema_of(stats().arrays)
     ],
 )
 def test_statistics_are_what_a_relu_gives_of_registered_images(change, reason):
-    found = validate.stats_problem(stats(**change), MEMBER, STATS, with_noise=False)
+    found = validate.stats_problem(stats(**change), MEMBER, STATS, reach=0)
     assert reason in found and bool(found) == bool(reason)
 
 
 def test_noise_may_take_sums_below_zero():
     told = stats(**{"sums/conv": -np.ones((2, 3)), "counts": np.array([15, 6])})
-    assert validate.stats_problem(told, MEMBER, STATS, with_noise=True) == ""
+    assert validate.stats_problem(told, MEMBER, STATS, reach=10) == ""
+
+
+@pytest.mark.parametrize("reach", [0, 10])
+def test_counts_whose_sum_wraps_around_are_rejected(reach):
+    counts = np.array([2**62] * 4 + [0] * 6)
+    told = Answer(7, {"sums/conv": np.outer(counts > 0, np.ones(3)), "counts": counts}, {})
+    assert counts.sum() == 0
+    assert "registered 20" in validate.stats_problem(told, MEMBER, schema_of(told.arrays), reach=reach)
+    assert "registered 20" in validate.total_problem(told.arrays, schema_of(told.arrays), 20, reach=reach)
+
+
+def test_noise_takes_counts_only_so_far():
+    told = stats(counts=np.array([29, 20]))
+    assert validate.stats_problem(told, MEMBER, STATS, reach=15) == ""
+    assert "counts 49 images" in validate.stats_problem(told, MEMBER, STATS, reach=10)
+    assert "counts 29 images of a class" in validate.stats_problem(told, MEMBER, STATS, reach=5)
+
+
+def test_what_a_client_sent_is_quoted_shortly():
+    assert len(validate.whole_number_problem({"images": "9" * 100_000}, "images", 0, 9)) < 100
+    assert len(validate.arrays_problem({"x" * 100_000: np.ones(1)}, SCHEMA)) < 200
 
 
 def test_the_loud_one_is_told_by_the_median():

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,17 @@ def test_every_action_has_its_form(
     assert request["settings"]["action"] == action
     assert request["settings"]["forget"] == ("" if action == "train" else "3")
     assert request["settings"]["rounds"] == {"retrain": 15, "train": 5}[action]
-    assert "ratio" not in request["params"]
+    assert "ratio" not in request["params"] and "k" not in request["settings"]
+    assert not [w for w in app.number_input if w.label == "Floor k"]
+    shown = "Freeze batch-norm statistics" in [w.label for w in [*app.checkbox, *app.toggle]]
+    assert shown == (action == "train") and ("freeze_bn" in request["params"]) == shown
+
+
+def test_what_plays_no_part_is_not_offered(empty_home: Path, open_page: OpenPage, started: list[Any]) -> None:
+    app = open_page("federated", forget=["3"])
+    start_button(app).click().run()
+    [(_, request, *_)] = started
+    assert "images_per_class" in request["params"] and "tune_images" not in request["params"]
 
 
 def test_nothing_can_start_before_a_class_is_picked(empty_home: Path, open_page: OpenPage) -> None:
@@ -282,6 +293,39 @@ def test_the_race_stands_on_one_axis(finished: RunStore, open_page: OpenPage) ->
         assert not app.exception
 
 
+@pytest.mark.parametrize("name", ["local_epochs", "fraction", "aggregator", "engine"])
+def test_runs_of_other_federations_do_not_race(
+    finished: RunStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from pages.parts.federated_runs import counterpart
+
+    other = {"local_epochs": 2, "fraction": 0.5, "aggregator": "trimmed_mean", "engine": "flower"}
+    default = {"local_epochs": 1, "fraction": 1.0, "aggregator": "fedavg", "engine": "local"}
+    ours, theirs = (
+        next(r for r in finished.list("federated") if a in r.name) for a in ("*unlearn*", "*retrain*")
+    )
+    asked = theirs.request["settings"]
+    for values, found in ((default, True), (other, False)):
+        run = replace(theirs, request={"settings": {**asked, name: values[name]}, "params": {}})
+        assert (counterpart(ours, [run]) is run) == found
+
+
+def test_a_reference_takes_over_what_both_share(
+    finished: RunStore, open_page: OpenPage, started: list[Any]
+) -> None:
+    ours = next(r for r in finished.list("federated") if "*unlearn*" in r.name)
+    params = {"batch_size": 16, "augment": "none", "lr": 0.02, "ratio": 0.3}
+    request = {"settings": {**ours.request["settings"], "seed": 7}, "params": params}
+    record = finished.create("federated", request, "other", "cpu", "Other")
+    shutil.copytree(finished.folder(ours.id), finished.folder(record.id), dirs_exist_ok=True)
+    finished.begin(record.id)
+    finished.finish(record.id, RunState.SUCCEEDED)
+    app = open_page("federated", b=record.id, view="Race")
+    start_button(app).click().run()
+    [(_, request, *_)] = started
+    assert request["params"] == {"batch_size": 16, "augment": "none"}
+
+
 def test_a_missing_reference_is_one_click(
     finished: RunStore, open_page: OpenPage, started: list[Any]
 ) -> None:
@@ -320,6 +364,20 @@ def test_averaging_and_privacy_show_what_was_measured(finished: RunStore, open_p
     values = {m.label: m.value for m in app.metric}
     assert values["Agreement of the plan"] == "100 %"  # nothing was hidden, counts weigh: the law
     assert values["Floor k"] == "1 image" and values["Epsilon"] == "none"
+
+
+def test_retraining_claims_no_statistics(finished: RunStore, open_page: OpenPage) -> None:
+    retrained = next(r for r in finished.list("federated") if "retrain" in r.name)
+    app = open_page("federated", b=retrained.id, view="Privacy")
+    assert not app.exception and not app.metric
+    assert "Only unlearning reports statistics" in texts(app)
+
+
+def test_the_privacy_tab_says_all_that_leaves_a_client(finished: RunStore, open_page: OpenPage) -> None:
+    app = open_page("federated", view="Privacy")
+    for part in ("how many images it holds", "count of the classes to forget", "classifies rightly"):
+        assert part in texts(app)
+    assert "nothing to see of this model in Audit" in texts(app)
 
 
 def test_events_and_notes_are_listed(finished: RunStore, open_page: OpenPage) -> None:

@@ -109,10 +109,37 @@ def test_the_usual_floor_stands_where_it_leaves_enough_and_says_what_it_hides(ru
 
 def test_without_enough_there_is_no_floor_and_that_is_stated():
     asked = build(FederatedRequest, {"action": "unlearn"})
-    privacy, notes = _privacy(asked, np.full((10, 10), 14))
+    privacy, notes = _privacy(asked, np.full((10, 10), 14), 0)
     assert privacy.k == 1 and "down to 14 images: such means give single images away" in notes[0]
-    privacy, notes = _privacy(build(FederatedRequest, {"action": "unlearn", "k": 20}), np.full((10, 10), 14))
+    privacy, notes = _privacy(
+        build(FederatedRequest, {"action": "unlearn", "k": 20}), np.full((10, 10), 14), 0
+    )
     assert privacy.k == 20 and "1,400 of 1,400 images play no part" in notes[0]
+
+
+@pytest.mark.parametrize("superlink", ["", "hospital"])
+def test_the_usual_floor_is_not_above_what_a_client_scores(superlink):
+    asked = build(FederatedRequest, {"action": "unlearn", "engine": "flower", "superlink": superlink})
+    privacy, [note] = _privacy(asked, np.full((10, 10), 60), 20)
+    assert privacy.k == 20 and "the floor is 20, not the usual 50" in note
+
+
+def test_without_the_last_count_there_are_no_training_accuracies(tmp_path, monkeypatch):
+    from unlearn_core.federated.course import Server
+
+    monkeypatch.setattr(Server, "tallies", lambda self, ask: None)
+    settings = {**TINY, "action": "train", "arch": "cifar_resnet20_a", "width": 0.125, "rounds": 0}
+    result = federated({"settings": settings, "params": RECIPE}, tmp_path, silent)
+    assert result["after"]["retain_train"] is None
+    assert any("no accuracies on training images" in note for note in result["notes"])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"action": "train"}, {"action": "retrain", "model": "m", "forget": "3"}]
+)
+def test_a_new_network_has_no_statistics_to_freeze(settings, tmp_path):
+    with pytest.raises(UnlearnError, match="turn freeze_bn off"):
+        federated({"settings": {**TINY, **settings}, "params": {"freeze_bn": True}}, tmp_path, silent)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def of_ones_own(trial: Trial) -> bool:
 def floor_of(retrained: Sequence[Trial]) -> Floor:
     """How far models retrained without the same images lie from each other; None where there are fewer than two of them.
 
-    Under a random share each seed draws its own images: what lies between two such models is no noise of retraining.
+    Of a random share there may be several draws: what lies between models of two draws is no noise of retraining.
     """
     by_set: dict[str, list[Trial]] = defaultdict(list)
     for trial in retrained:

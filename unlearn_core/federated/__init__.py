@@ -1,7 +1,8 @@
 """Learning and unlearning with images that never leave their clients.
 
-The learning code (`client`, `server`, `course`) exchanges plain data and knows nothing of a network; only `apps`,
-`local_grid` and `deployment` import Flower. It is installed with `pip install -r requirements-federated.txt`.
+The learning code (`client`, `server`, `course`) exchanges plain data and knows nothing of a network. Only `apps`,
+`secure` and `local_grid` import Flower, and `deployment` runs its commands. It is installed with
+`pip install -r requirements-federated.txt`.
 """
 
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from unlearn_core.federated.partition import parse_partition as parse_partition
 from unlearn_core.federated.privacy import Privacy as Privacy
 from unlearn_core.federated.request import PARAMS as PARAMS
 from unlearn_core.federated.request import FederatedRequest as FederatedRequest
+from unlearn_core.federated.request import client_settings as client_settings
 from unlearn_core.progress import Report
 
 

@@ -21,6 +21,16 @@ def add_stats(parts: Sequence[ActivationStats]) -> ActivationStats:
     return functools.reduce(operator.add, parts)
 
 
+def capped(stats: ActivationStats, most: float) -> ActivationStats:
+    """The same class means, over at most so many images in all."""
+    held = int(stats.counts.sum())
+    if held <= most:
+        return stats
+    counts = np.floor(stats.counts * (most / held)).astype(np.int64)
+    share = np.divide(counts, stats.counts, out=np.zeros(len(counts)), where=stats.counts > 0)
+    return replace(stats, sums={n: v * share[:, None] for n, v in stats.sums.items()}, counts=counts)
+
+
 def average_stats(parts: Sequence[ActivationStats]) -> ActivationStats:
     """The paper's plain average of the clients' class means, where a class that a client lacks counts as zero.
 

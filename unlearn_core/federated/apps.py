@@ -1,14 +1,18 @@
 """The Flower apps: messages in and out, and nothing else. Client and server run under any of Flower's engines.
 
 A client finds its images by its node's config: `partition-id` and `num-partitions` where it holds a drawn part of the
-run's data set, `data` (folder:PATH) where it holds a folder of its own.
+run's data set, `data` (folder:PATH) where it holds a folder of its own. `least-k` is a floor of its own.
 """
 
 import json
+import math
+import re
+import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +27,19 @@ from unlearn_core.data import Dataset, ImageSet, align_classes, class_index, ope
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.client import ANSWERS, Site, answer
 from unlearn_core.federated.course import JOB, conduct
-from unlearn_core.federated.messages import Answer, Arrays, Ask, Exchange, SecureSum
+from unlearn_core.federated.messages import Answer, Arrays, Ask, Exchange, SecureSum, last_line
 from unlearn_core.federated.partition import Positions, draw, parse_partition
 from unlearn_core.federated.secure import masked, read_asked, secaggplus_mod, secure_total
-from unlearn_core.progress import Progress, Report
+from unlearn_core.progress import Progress, Report, RunCancelled
+
+TURNS = "clients-take-turns"
+"""In the run config, where all clients share one process: how long one waits says nothing of it, so none is late."""
+
+ClientAppCallable = Callable[[Message, Context], Message]
 
 _CATEGORY = {"train": "train", "evaluate": "evaluate"}
 _POLL = 0.5
+_PLAIN = (str, int, float, type(None))
 
 
 def make_client_app() -> ClientApp:
@@ -93,24 +103,37 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
     job = json.loads((folder / JOB).read_text())
     names = ("data", "partition", "clients", "seed", "dropout", "device")
     site = {**{name: job["asked"][name] for name in names}, "classes": job["classes"]}
+    # Where a folder lies on this machine is nothing that other machines must know.
+    if job["asked"]["superlink"]:
+        site["data"] = parse_dataset(job["asked"]["data"]).name
+    turns = bool(context.run_config.get(TURNS))
+
+    def gather(messages: Sequence[Message], deadline: float, taken: Callable[[Message, int], None]) -> None:
+        _gather(grid, messages, math.inf if turns else deadline, taken)
 
     def ask(asks: Mapping[int, Ask], deadline: float, heard: Callable[[Answer], None]) -> Sequence[Answer]:
         # The same model goes to all: written once, not once a client.
         records = {
             id(arrays): _record(arrays) for arrays in {id(q.arrays): q.arrays for q in asks.values()}.values()
         }
-        messages = [_message(node, q, records[id(q.arrays)], site, deadline) for node, q in asks.items()]
+        lasting = None if turns else deadline
+        messages = [_message(node, q, records[id(q.arrays)], site, lasting) for node, q in asks.items()]
         answers: list[Answer] = []
 
         def taken(reply: Message, asked: int) -> None:
             answers.append(_answer_of(reply, asked))
             heard(answers[-1])
 
-        _gather(grid, messages, deadline, taken)
+        gather(messages, deadline, taken)
         return answers
 
     def total(
-        nodes: Sequence[int], question: Ask, bound: float, deadline: float, heard: Callable[[int, int], None]
+        nodes: Sequence[int],
+        question: Ask,
+        bound: float,
+        least: int,
+        deadline: float,
+        heard: Callable[[int, int], None],
     ) -> SecureSum:
         def send(messages: list[Message]) -> list[Message]:
             replies: list[Message] = []
@@ -119,11 +142,11 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
                 replies.append(reply)
                 heard(len(replies), len(messages))
 
-            _gather(grid, messages, deadline, taken)
+            gather(messages, deadline, taken)
             return replies
 
         config = {"json": json.dumps(question.config), "site": json.dumps(site), "kind": question.kind}
-        return secure_total(grid, context, nodes, question, config, bound, send)
+        return secure_total(grid, context, nodes, question, config, bound, least, send)
 
     return Exchange(lambda: list(grid.get_node_ids()), ask, total)
 
@@ -143,7 +166,9 @@ def _gather(
             time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
 
 
-def _message(node: int, ask: Ask, arrays: ArrayRecord, site: Mapping[str, Any], deadline: float) -> Message:
+def _message(
+    node: int, ask: Ask, arrays: ArrayRecord, site: Mapping[str, Any], deadline: float | None
+) -> Message:
     content = RecordDict(
         {
             "arrays": arrays,
@@ -154,6 +179,33 @@ def _message(node: int, ask: Ask, arrays: ArrayRecord, site: Mapping[str, Any], 
     return Message(content, node, kind, ttl=deadline, group_id=str(ask.config.get("exchange", "")))
 
 
+def _discreet(work: ClientAppCallable) -> ClientAppCallable:
+    """The same work, of whose failure the server hears what it may: no path of this machine, and no foreign text."""
+
+    @wraps(work)
+    def told(message: Message, context: Context) -> Message:
+        try:
+            return work(message, context)
+        except RunCancelled:
+            raise
+        except UnlearnError as error:
+            raise UnlearnError(without_paths(str(error), str(context.node_config.get("data", "")))) from None
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)  # for the client's own log
+            raise UnlearnError(f"It failed ({type(error).__name__}); its own log says more.") from None
+
+    return told
+
+
+def without_paths(text: str, data: str) -> str:
+    """A sentence without the client's own folder (`folder:PATH`), or any other path that starts at a root."""
+    root = data.partition(":")[2].rstrip("/")
+    if root:
+        text = re.sub(re.escape(root) + r"[^\s'\",;]*", "…", text)
+    return re.sub(r"(?<![\w…])(?:~|[A-Za-z]:)?[/\\][^\s'\",;]+", "…", text)
+
+
+@_discreet
 def _reply(message: Message, context: Context) -> Message:
     """A client's whole work on one message."""
     told = message.content["config"]
@@ -169,6 +221,7 @@ def _reply(message: Message, context: Context) -> Message:
     return Message(content, reply_to=message)
 
 
+@_discreet
 def _reply_masked(message: Message, context: Context) -> Message:
     """A client's work on a question of which the server shall see the sum alone."""
     arrays, told = read_asked(message)
@@ -181,14 +234,15 @@ def _reply_masked(message: Message, context: Context) -> Message:
 def _answer_of(reply: Message, asked: int) -> Answer:
     """What a reply says; where a node has gone, the superlink replies in its place."""
     if reply.has_error():
-        reason = reply.error.reason or "It failed without a reason."
-        return Answer(asked, {}, {}, reason.strip().splitlines()[-1][:300])
+        return Answer(asked, {}, {}, last_line(reply.error.reason or ""))
     node = reply.metadata.src_node_id
     try:
         config = json.loads(str(reply.content["config"]["json"]))
+        if not isinstance(config, dict) or not all(isinstance(v, _PLAIN) for v in config.values()):
+            raise TypeError
         return Answer(node, _arrays(reply.content["arrays"]), config)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        return Answer(node, {}, {}, f"Its answer can't be read ({type(error).__name__}).")
+    except Exception as error:  # whatever the bytes are that it sent
+        return Answer(node, {}, {}, unreadable=f"Its answer can't be read ({type(error).__name__}).")
 
 
 def _record(arrays: Arrays) -> ArrayRecord:
@@ -196,7 +250,11 @@ def _record(arrays: Arrays) -> ArrayRecord:
 
 
 def _arrays(record: Any) -> dict[str, Any]:
-    return {name: array.numpy() for name, array in record.items()}
+    """The arrays of a message; Flower reads them by `np.load`, which makes something else of an archive."""
+    arrays = {str(name): array.numpy() for name, array in record.items()}
+    if not all(isinstance(values, np.ndarray) for values in arrays.values()):
+        raise TypeError
+    return arrays
 
 
 def _perhaps_drop_out(site: Mapping[str, Any], client: int, exchange: int, kind: str) -> None:
@@ -218,7 +276,8 @@ def _site(context: Context, site: Mapping[str, Any], exchange: int) -> Site:
     # Only a rehearsal may know its noise in advance; at a real site it comes from the operating system.
     seed = config.get("noise-seed")
     noise = np.random.default_rng(None if seed is None else [int(seed), client, exchange])
-    return Site(context.node_id, client, classes, images, site["device"], noise, "data" in config)
+    own, least = "data" in config, int(config.get("least-k", 0))
+    return Site(context.node_id, client, classes, images, site["device"], noise, own, least)
 
 
 def _relabelled(dataset: Dataset, classes: Sequence[str]) -> ImageSet:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +45,7 @@ class Site:
         device: On what it computes.
         noise: Where its privacy noise comes from; must be nobody else's to know.
         own_data: Whether it holds images of its own, not a drawn part of the run's data set.
+        least_k: Its own floor: it reports no class of fewer images, whatever the server asks for.
     """
 
     node: int
@@ -54,6 +55,7 @@ class Site:
     device: str
     noise: np.random.Generator
     own_data: bool = False
+    least_k: int = 0
 
 
 def answer(ask: Ask, site: Site) -> Answer:
@@ -89,7 +91,8 @@ def _register(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
 def _stats(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
     """Activation statistics of its training images, as far as they may leave it."""
     model, _ = _loaded(ask, site)
-    privacy = build(Privacy, ask.config["privacy"])
+    asked = build(Privacy, ask.config["privacy"])
+    privacy = replace(asked, k=max(asked.k, site.least_k))
     chosen = first_per_class(site.images.labels.numpy(), ask.config["images_per_class"])
     images = site.images.select(torch.from_numpy(chosen))
 

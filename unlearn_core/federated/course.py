@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from io import BytesIO
@@ -35,6 +35,7 @@ from unlearn_core.federated.messages import (
     state_of,
     stats_to_arrays,
 )
+from unlearn_core.federated.partition import draw, parse_partition
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import PARAMS, FederatedRequest, rules_of
 from unlearn_core.federated.server import LEAST_CLIENTS, Server
@@ -117,8 +118,15 @@ def conduct(folder: Path, exchange: Exchange, report: Report) -> None:
     job = read_job(folder)
     loaded = open_model(folder / START)
     dataset = align_classes(open_dataset(parse_dataset(job.asked.data), report), loaded.card.classes)
-    course = _Course(folder, job, loaded, split_of(dataset, job.forget), exchange, report)
-    course.run()
+    split = split_of(dataset, job.forget)
+    _Course(folder, job, loaded, split, exchange, report, _dealt(job, dataset)).run()
+
+
+def _dealt(job: Job, dataset: Dataset) -> list[tuple[int, int]]:
+    """Images of each client's part, and those of them that it trains on."""
+    labels, asked = dataset.train.labels.numpy(), job.asked
+    parts = draw(labels, asked.clients, parse_partition(asked.partition), seed=asked.seed)
+    return [(len(part), int((~np.isin(labels[part], job.forget)).sum())) for part in parts]
 
 
 class _Course:
@@ -132,9 +140,10 @@ class _Course:
         split: ForgetSplit,
         exchange: Exchange,
         report: Report,
+        dealt: Sequence[tuple[int, int]],
     ) -> None:
         self.folder, self.job, self.loaded, self.split, self.report = folder, job, loaded, split, report
-        self.server = Server(exchange, rules_of(job.asked), report)
+        self.server = Server(exchange, rules_of(job.asked), report, dealt)
         self.device = choose_device(job.asked.device)
         self.card = card_to_plain(replace(loaded.card, facts={}))
         self.model, self.plan = loaded.model.to(self.device), None
@@ -159,15 +168,16 @@ class _Course:
         for number in range(1, self.job.asked.rounds + 1):
             state = self._clocked(partial(self._round, state, number))
             self._observe(f"round {number}", number)
-        tallies = self.server.tallies(self._ask("evaluate", state, {"forget": forget}))
+        # Before the last exchange: what was trained must not depend on who answers it.
         save_model(self.folder / "model.safetensors", self.model, self._final_card(), self.plan)
+        tallies = self.server.tallies(self._ask("evaluate", state, {"forget": forget}))
         write_json(
             self.folder / OUTCOME,
             {
                 "ladder": self.ladder,
                 "seconds": round(self.seconds, 3),
                 "plan": plan_to_plain(self.plan) if self.plan else None,
-                "tallies": tallies.tolist(),
+                "tallies": None if tallies is None else tallies.tolist(),
                 "members": [vars(m) for m in self.server.members.values()],
                 "events": self.server.events,
                 "exchanges": self.server.exchanges,
@@ -214,7 +224,7 @@ class _Course:
         if self.job.asked.secure:
             whole = self.server.secure_stats(ask, schema, self.split.classes, privacy)
         else:
-            parts = self.server.stats(ask, schema, self.split.classes, with_noise=bool(privacy.epsilon))
+            parts = self.server.stats(ask, schema, self.split.classes, privacy)
             whole = self.server.whole(parts)
         if silence is None:
             _write_npz(self.folder / "stats_before.npz", lambda file: save_stats(whole, file))

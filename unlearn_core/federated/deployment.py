@@ -65,6 +65,8 @@ def run_deployed(folder: Path, clients: int, report: Report, superlink: str = ""
     """
     if superlink:
         require_private(superlink, flower_home())
+    for told in (OUTCOME, PROGRESS, ERROR):  # of an earlier attempt
+        (folder / told).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="lethe-") as made, _Group(Path(made), folder, superlink) as group:
         if not superlink:
             ports = _free_ports(clients + 1)

@@ -37,7 +37,8 @@ def guard() -> None:
                 else:
                     roots.discard(-told)
                     known.pop(-told, None)
-        known.update(_descendants(roots, known))
+        known = family(roots, known, _processes())
+        roots.intersection_update(known)
     for sign in (signal.SIGTERM, signal.SIGKILL):
         end = time.monotonic() + _GRACE
         _signal(known, sign)
@@ -47,16 +48,16 @@ def guard() -> None:
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LAST, check=False)
 
 
-def _descendants(roots: set[int], known: dict[int, int]) -> dict[int, int]:
-    """The process group of each process that is known, or was started by one that is."""
-    found = {}
-    processes = _processes()
+def family(roots: set[int], known: dict[int, int], processes: dict[int, tuple[int, int]]) -> dict[int, int]:
+    """The process group of each living process that is a root, is known, or was started by one of these.
+
+    Who no longer lives is left out: its number may be a stranger's soon.
+    """
+    found = {pid: group for pid, (_, group) in processes.items() if pid in roots or known.get(pid) == group}
     grew = True
     while grew:
         fresh = {
-            pid: group
-            for pid, (parent, group) in processes.items()
-            if pid not in found and (pid in roots or parent in found or parent in known)
+            pid: group for pid, (parent, group) in processes.items() if pid not in found and parent in found
         }
         found.update(fresh)
         grew = bool(fresh)

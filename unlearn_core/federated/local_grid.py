@@ -1,7 +1,8 @@
 """Flower in one process: a `Grid` that hands each message to the client app itself. No server, no ports, no waiting.
 
-The only file that touches a private name of Flower: a `Message` takes its sender from `TaskIdentity`, which Flower's own
-engines set and nothing public does. flwrlabs/flower#3670 is the open request for such an engine.
+The only file that sets private names of Flower: a `Message` takes its sender from `TaskIdentity` and its id from its
+metadata, which Flower's own engines set and nothing public does. flwrlabs/flower#3670 is the open request for such an
+engine.
 """
 
 import os
@@ -18,7 +19,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from unlearn_core.federated.apps import make_client_app, make_server_app
+from unlearn_core.federated.apps import TURNS, make_client_app, make_server_app
 from unlearn_core.progress import Report, RunCancelled
 
 _RUN = 1
@@ -104,7 +105,7 @@ def run_local(folder: Path, clients: int, seed: int, report: Report) -> None:
     nodes: dict[int, dict[str, Any]] = {
         i + 1: {"partition-id": i, "num-partitions": clients, "noise-seed": seed} for i in range(clients)
     }
-    context = Context(_RUN, _SERVER, {}, RecordDict(), {"folder": str(folder)})
+    context = Context(_RUN, _SERVER, {}, RecordDict(), {"folder": str(folder), TURNS: True})
     with _identity(_SERVER):
         make_server_app(report)(LocalGrid(make_client_app(), nodes), context)
 

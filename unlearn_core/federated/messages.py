@@ -40,12 +40,14 @@ class Answer:
         arrays: A model's state, or statistics.
         config: JSON-ready values; echoes the number of the exchange.
         error: Why there is no answer; empty where there is one.
+        unreadable: Why an answer that came can't be read.
     """
 
     node: int
     arrays: Arrays
     config: Mapping[str, Any]
     error: str = ""
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,9 @@ class SecureSum:
         up: Bytes from each node.
         down: Bytes to each node.
         errors: Why a node dropped out.
+        unmasked: Whether clients were asked to give the masks away: then another sum, over others, would tell the
+            difference.
+        fault: Why there is no sum, where the protocol itself broke off.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -65,6 +70,8 @@ class SecureSum:
     up: Mapping[int, int]
     down: Mapping[int, int]
     errors: Mapping[int, str]
+    unmasked: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,12 +83,21 @@ class Exchange:
         ask: Puts one question to each node, tells the listener of every answer as it comes, and returns all that
             came within that many seconds.
         total: Puts one question to all nodes and returns the sum of their answers alone, of which no number may be
-            larger than the bound; tells the listener how many messages came, of how many. None where it can't.
+            larger than the bound, and none where fewer than the least are left (the int); tells the listener how many
+            messages came, of how many. None where it can't.
     """
 
     nodes: Callable[[], Sequence[int]]
     ask: Callable[[Mapping[int, Ask], float, Callable[[Answer], None]], Sequence[Answer]]
-    total: Callable[[Sequence[int], Ask, float, float, Callable[[int, int], None]], SecureSum] | None = None
+    total: Callable[[Sequence[int], Ask, float, int, float, Callable[[int, int], None]], SecureSum] | None = (
+        None
+    )
+
+
+def last_line(text: str) -> str:
+    """The last line of what somebody else wrote, cut to 300 characters; a sentence where it is blank."""
+    lines = text.strip().splitlines()
+    return lines[-1][:300] if lines else "It failed without a reason."
 
 
 def payload_bytes(arrays: Arrays, config: Mapping[str, Any]) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from unlearn_core.federated.aggregation import AGGREGATORS, STATS_WEIGHTINGS
 from unlearn_core.federated.server import Rules
-from unlearn_core.params import setting
+from unlearn_core.params import Setting, setting, settings_of
 from unlearn_core.training import Recipe
 from unlearn_core.unlearning.retrain import RetrainParams
 from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams
@@ -35,7 +35,22 @@ PARAMS: dict[str, type[Recipe]] = {
     "unlearn": FederatedPruneParams,
     "retrain": FederatedTrainParams,
 }
-"""The settings of each action; `epochs` plays no part, `local_epochs` and `rounds` do."""
+"""The settings of each action; some of them play no part: `client_settings` has those that do."""
+
+_UNUSED = {
+    "train": {"epochs"},
+    "unlearn": {"epochs", "tune_images"},
+    "retrain": {"epochs", "freeze_bn"},
+}
+
+
+def client_settings(action: str) -> tuple[Setting, ...]:
+    """What can be set of an action's clients.
+
+    `local_epochs` and `rounds` stand for `epochs`, a client tunes on all its images, and a new network has no batch-norm
+    statistics to keep.
+    """
+    return tuple(s for s in settings_of(PARAMS[action]) if s.name not in _UNUSED[action])
 
 
 @dataclass(frozen=True)
@@ -57,11 +72,13 @@ class FederatedRequest:
     local_epochs: int = setting(1, "Passes of a client over its own images in a round", low=1, high=1000)
     fraction: float = setting(1.0, "Share of the clients that train in a round", low=0.0, high=1.0)
     aggregator: str = setting(
-        "fedavg", "fedavg, or trimmed_mean against clients that lie", choices=tuple(AGGREGATORS)
+        "fedavg",
+        "fedavg, or trimmed_mean against clients that lie: every client alike, and below five the plain mean",
+        choices=tuple(AGGREGATORS),
     )
     weighting: str = setting(
         "counts",
-        "By images held, or plain: every client alike, as in the paper",
+        "By images held, or plain: every client alike, as in the paper; trained weights count alike under trimmed_mean",
         choices=tuple(STATS_WEIGHTINGS),
     )
     dropout: float = setting(0.0, "Chance that a client doesn't answer, for trying it out", low=0.0, high=1.0)
@@ -104,4 +121,5 @@ def rules_of(asked: FederatedRequest) -> Rules:
         asked.weighting,
         asked.norm_bound,
         asked.seed,
+        own_data=bool(asked.superlink),
     )

@@ -20,11 +20,13 @@ from flwr.compat.common.recorddict_compat import fitres_to_recorddict, recorddic
 from flwr.server import LegacyContext
 from flwr.server.strategy import FedAvg
 from flwr.server.workflow import SecAggPlusWorkflow
+from flwr.server.workflow.secure_aggregation.secaggplus_workflow import WorkflowState
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated.messages import Answer, Arrays, Ask, SecureSum
+from unlearn_core.federated.messages import Answer, Arrays, Ask, SecureSum, last_line
+from unlearn_core.progress import RunCancelled
 
 __all__ = ["masked", "read_asked", "require_within", "secaggplus_mod", "secure_total"]
 
@@ -41,11 +43,13 @@ class _Record:
         up: Bytes from each node.
         down: Bytes to each node.
         errors: Why a node dropped out.
+        unmasked: Whether anybody was asked to give masks away.
     """
 
     up: dict[int, int] = field(default_factory=dict)
     down: dict[int, int] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
+    unmasked: bool = False
 
 
 class _OneQuestion(FedAvg):
@@ -119,12 +123,23 @@ class _Watched(Grid):
         for reply in replies:
             node = reply.metadata.src_node_id
             if reply.has_error():
-                self._record.errors[node] = (
-                    (reply.error.reason or "It failed.").strip().splitlines()[-1][:300]
-                )
+                self._record.errors[node] = last_line(reply.error.reason or "")
             else:
                 self._record.up[node] = self._record.up.get(node, 0) + _bytes(reply.content)
         return replies
+
+
+class _Workflow(SecAggPlusWorkflow):
+    """Flower's workflow, which asks nobody to give masks away while too few are left."""
+
+    def __init__(self, least: int, record: _Record, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._least, self._record = least, record
+
+    def unmask_stage(self, grid: Grid, context: LegacyContext, state: WorkflowState) -> bool:
+        """The last stage, or none."""
+        self._record.unmasked = len(state.active_node_ids) >= self._least
+        return self._record.unmasked and super().unmask_stage(grid, context, state)
 
 
 def secure_total(
@@ -134,6 +149,7 @@ def secure_total(
     ask: Ask,
     config: Mapping[str, str],
     bound: float,
+    least: int,
     send: Callable[[list[Message]], Iterable[Message]],
 ) -> SecureSum:
     """Asks all nodes one question by SecAgg+ and gives the sum of their answers.
@@ -145,6 +161,7 @@ def secure_total(
         ask: The question; answers are the arrays that `masked` was given.
         config: What travels beside the model.
         bound: Largest magnitude of any number that a client may send.
+        least: With fewer clients left, no sum is unmasked.
         send: Sends the messages of one exchange and returns what came in time.
     """
     told: dict[str, Any] = {"names": "\n".join(ask.arrays), "bound": bound, **config}
@@ -157,16 +174,25 @@ def secure_total(
     ]
     # As many steps as fit: the sum over all clients must stay below 2 ** 32.
     steps = 2 ** (_BITS - max(1, len(nodes) - 1).bit_length())
-    workflow = SecAggPlusWorkflow(
+    workflow = _Workflow(
+        least,
+        record,
         num_shares=1.0 if len(nodes) <= _MOST_NEIGHBOURS else _MOST_NEIGHBOURS,
-        reconstruction_threshold=_THRESHOLD,
+        reconstruction_threshold=max(_THRESHOLD, least / len(nodes)),
         max_weight=1.0,
         clipping_range=float(bound),
         quantization_range=steps,
     )
-    workflow(_Watched(grid, record, send), legacy)
-    sums = [mean * len(strategy.nodes) for mean in strategy.mean]
-    return SecureSum(tuple(sums), strategy.nodes, record.up, record.down, record.errors)
+    fault = ""
+    try:
+        workflow(_Watched(grid, record, send), legacy)
+    except RunCancelled:
+        raise
+    except Exception as error:  # the workflow believes what clients send: one malformed message breaks it off
+        fault = f"The secure sum broke off ({type(error).__name__}); a client's message may be malformed."
+    sums = [] if fault else [mean * len(strategy.nodes) for mean in strategy.mean]
+    nodes = strategy.nodes if sums else ()
+    return SecureSum(tuple(sums), nodes, record.up, record.down, record.errors, record.unmasked, fault)
 
 
 def read_asked(message: Message) -> tuple[Arrays, dict[str, Any]]:

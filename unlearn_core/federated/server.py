@@ -1,16 +1,19 @@
 """The server's side of every exchange: whom it asks, how long it waits, what it takes, and what it makes of it."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median_low
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unlearn_core.activations import ActivationStats
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated import validate
-from unlearn_core.federated.aggregation import AGGREGATORS, STATS_WEIGHTINGS
+from unlearn_core.federated.aggregation import AGGREGATORS, STATS_WEIGHTINGS, capped
 from unlearn_core.federated.messages import (
     Answer,
     Arrays,
@@ -31,6 +34,10 @@ ATTEMPTS = 3
 LEAST_CLIENTS = 3
 """In a secure sum: of two clients, each could take its own part away and would know the other's."""
 
+_MOST_WEIGHT = 10.0  # times the median: what a client's own claim of how many images it holds may count for
+
+_LONGEST = 300  # characters of a reason: it may quote what a client sent
+
 _MOST_MEAN = 32.0  # of an image's mean activation in a channel, far above what batch norm lets through
 
 
@@ -47,6 +54,7 @@ class Rules:
         weighting: `counts`, or `plain` for the paper's average in which every client counts alike.
         norm_bound: An answer this many times larger than the median of all is rejected.
         seed: Of the draw of clients.
+        own_data: Whether clients may hold images of their own, which nobody dealt.
     """
 
     clients: int
@@ -57,10 +65,17 @@ class Rules:
     weighting: str = "counts"
     norm_bound: float = 10.0
     seed: int = 0
+    own_data: bool = False
 
 
 class Server:
     """The clients of a run, and a record of everything that passed between them and the server.
+
+    Args:
+        exchange: The transport.
+        rules: What the clients are held to.
+        report: Told of every answer.
+        dealt: Images, and those to train on, of each client's part by its number; empty where nobody dealt any.
 
     Attributes:
         members: Registered clients by node, in the order of their numbers.
@@ -68,8 +83,10 @@ class Server:
         exchanges: Who was asked and who answered, with bytes each way by client, and seconds.
     """
 
-    def __init__(self, exchange: Exchange, rules: Rules, report: Report) -> None:
-        self.exchange, self.rules, self.report = exchange, rules, report
+    def __init__(
+        self, exchange: Exchange, rules: Rules, report: Report, dealt: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        self.exchange, self.rules, self.report, self.dealt = exchange, rules, report, dealt
         self.members: dict[int, Member] = {}
         self.events: list[dict[str, Any]] = []
         self.exchanges: list[dict[str, Any]] = []
@@ -99,30 +116,29 @@ class Server:
             raise UnlearnError(self._too_few("register", len(self.members), self.rules.clients))
 
     def stats(
-        self, ask: Ask, schema: Schema, classes: Sequence[str], *, with_noise: bool
+        self, ask: Ask, schema: Schema, classes: Sequence[str], privacy: Privacy
     ) -> dict[int, ActivationStats]:
-        """The statistics of every client that gave them, by its number; who didn't is asked again, up to three times.
+        """The statistics of every client that gave them, by its number.
 
         Raises:
             UnlearnError: Too few gave them.
         """
-        taken: dict[int, Answer] = {}
+        reach = noise_reach(privacy, 0)
 
         def problem(answer: Answer, member: Member) -> str:
-            return validate.stats_problem(answer, member, schema, with_noise=with_noise)
+            return validate.stats_problem(answer, member, schema, reach=reach)
 
-        for _ in range(ATTEMPTS):
-            left = {node: ask for node in self.members if node not in taken}
-            for answer in self._accepted("stats", left, 0, problem, lambda a: validate.mean_size(a.arrays)):
-                taken[answer.node] = answer
-            if len(taken) == len(self.members):
-                break
-        if len(taken) < self._needed(len(self.members)):
-            raise UnlearnError(self._too_few("stats", len(taken), len(self.members)))
+        members = len(self.members)
+        taken = self._collected("stats", ask, problem, lambda a: validate.mean_size(a.arrays), members)
+        if len(taken) < self._needed(members):
+            raise UnlearnError(self._too_few("stats", len(taken), members))
+        told = {node: stats_from_arrays(a.arrays, classes, ask.config["tap"]) for node, a in taken.items()}
         return {
-            member.client: stats_from_arrays(taken[node].arrays, classes, ask.config["tap"])
+            member.client: capped(told[node], self._counting(member, "images"))
+            if member.own_data
+            else told[node]
             for node, member in self.members.items()
-            if node in taken
+            if node in told
         }
 
     def secure_stats(
@@ -135,35 +151,49 @@ class Server:
         """
         if self.exchange.total is None:
             raise UnlearnError("This transport knows no secure sum.")
-        count = 0
         for _ in range(ATTEMPTS):
             total = self._total(ask, schema, privacy)
-            count = len(total.nodes) if total.arrays else 0
-            if count >= max(LEAST_CLIENTS, self._needed(len(self.members))):
-                arrays = dict(zip(schema, total.arrays, strict=True))
-                arrays["counts"] = np.rint(arrays["counts"]).astype(np.int64)
-                held = sum(self.members[node].images for node in total.nodes)
-                reason = validate.total_problem(arrays, schema, held, with_noise=bool(privacy.epsilon))
-                if reason:
-                    raise UnlearnError(
-                        f"The secure sum can't be true: {reason} It hides who sent what is wrong."
-                    )
-                return stats_from_arrays(validate.without_dust(arrays), classes, ask.config["tap"])
-        raise UnlearnError(self._too_few("secure sum", count, len(self.members)))
+            if total.arrays:
+                return self._checked(total, ask, schema, classes, privacy)
+            if total.unmasked:
+                break
+        raise UnlearnError(self._too_few("secure sum", len(total.nodes), len(self.members)))
+
+    def _checked(
+        self, total: SecureSum, ask: Ask, schema: Schema, classes: Sequence[str], privacy: Privacy
+    ) -> ActivationStats:
+        """The statistics that a secure sum holds.
+
+        Raises:
+            UnlearnError: They can't be true.
+        """
+        # A list that is too short lacks the counts, which come last, and one too long is cut: the gate sees the rest.
+        arrays = dict(zip(schema, total.arrays, strict=False))
+        if "counts" in arrays:
+            arrays["counts"] = np.rint(arrays["counts"]).astype(np.int64)
+        held = sum(self.members[node].images for node in total.nodes)
+        reach = noise_reach(privacy, 0) * len(total.nodes)
+        reason = validate.total_problem(arrays, schema, held, reach=reach)
+        if reason:
+            raise UnlearnError(f"The secure sum can't be true: {reason} It hides who sent what is wrong.")
+        return stats_from_arrays(validate.without_dust(arrays), classes, ask.config["tap"])
 
     def _total(self, ask: Ask, schema: Schema, privacy: Privacy) -> SecureSum:
         """One secure sum over all members, with what it cost and who was lost on the way."""
         assert self.exchange.total
         exchange, began = len(self.exchanges) + 1, time.monotonic()
         numbered = Ask(ask.kind, ask.arrays, {**ask.config, "exchange": exchange})
-        bound = _MOST_MEAN * max(m.images for m in self.members.values()) + noise_reach(
-            privacy, sum(shape[1] for shape, _ in schema.values() if len(shape) == 2)
-        )
+        most = max(self._counting(m, "images") for m in self.members.values())
+        channels = sum(shape[1] for shape, _ in schema.values() if len(shape) == 2)
+        bound = _MOST_MEAN * most + noise_reach(privacy, channels)
+        least = max(LEAST_CLIENTS, self._needed(len(self.members)))
 
         def heard(done: int, asked: int) -> None:
             self.report(Progress("adding up under masks", done, asked))
 
-        total = self.exchange.total(list(self.members), numbered, bound, self.rules.deadline, heard)
+        total = self.exchange.total(list(self.members), numbered, bound, least, self.rules.deadline, heard)
+        if total.fault:
+            self.events.append({"event": "sum failed", "round": 0, "reason": total.fault[:_LONGEST]})
         # Of a sum that failed, only those are to blame who are known to have failed.
         for node in set(self.members) - set(total.nodes) if total.arrays else set(total.errors):
             reason = total.errors.get(node, f"No answer within {self.rules.deadline:g} s.")
@@ -213,19 +243,27 @@ class Server:
             )
         raise UnlearnError(self._too_few(f"round {number}", count, len(chosen)))
 
-    def tallies(self, ask: Ask) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Training images classified rightly, and all of them, over the clients that answered: to forget, to keep."""
+    def tallies(self, ask: Ask) -> NDArray[np.int64] | None:
+        """Training images classified rightly, and all of them, over the clients that answered: (to forget, to keep).
+
+        None where too few answered: what is left would pass for all.
+        """
 
         def problem(answer: Answer, member: Member) -> str:
             reason = validate.arrays_problem(answer.arrays, {"tallies": ((2, 2), "int64")})
             if reason:
                 return reason
             right, held = answer.arrays["tallies"].T
-            possible = (right >= 0).all() and (right <= held).all() and held.sum() == member.images
+            registered = [member.images - member.train_images, member.train_images]
+            possible = (right >= 0).all() and (right <= held).all() and held.tolist() == registered
             return "" if possible else "It counts more images than it registered, or fewer."
 
-        answers = self._accepted("evaluate", dict.fromkeys(self.members, ask), 0, problem, lambda a: 1.0)
-        return np.sum([a.arrays["tallies"] for a in answers], axis=0, dtype=np.int64).reshape(-1, 2)
+        least = self._needed(len(self.members))
+        taken = self._collected("evaluate", ask, problem, lambda a: 1.0, least)
+        if len(taken) < least:
+            return None
+        told: NDArray[np.int64] = np.stack([a.arrays["tallies"] for a in taken.values()])
+        return np.asarray(told.sum(axis=0))
 
     def _wait_for_nodes(self) -> list[int]:
         end = time.monotonic() + self.rules.deadline
@@ -237,6 +275,22 @@ class Server:
         return nodes
 
     def _registration_problem(self, config: Mapping[str, Any]) -> str:
+        return self._claim_problem(config) or self._deal_problem(config)
+
+    def _deal_problem(self, config: Mapping[str, Any]) -> str:
+        """What is wrong with a well-formed claim, where the server knows what it dealt."""
+        if config.get("own_data") is True:
+            return (
+                "" if self.rules.own_data else "It says that its images are its own, but this run dealt them."
+            )
+        claimed = (config["images"], config["train_images"])
+        if self.dealt and claimed != self.dealt[config["client"]]:
+            return "It registers {} images, {} to train on; it was dealt {} and {}.".format(
+                *claimed, *self.dealt[config["client"]]
+            )
+        return ""
+
+    def _claim_problem(self, config: Mapping[str, Any]) -> str:
         taken = {member.client for member in self.members.values()}
         return (
             validate.whole_number_problem(config, "client", 0, self.rules.clients - 1)
@@ -245,6 +299,31 @@ class Server:
             or (f"Client {config['client']} is registered already." if config["client"] in taken else "")
         )
 
+    def _collected(
+        self,
+        kind: str,
+        ask: Ask,
+        problem: Callable[[Answer, Member], str],
+        size: Callable[[Answer], float],
+        least: int,
+    ) -> dict[int, Answer]:
+        """The members' answers by node: who gave none is asked again, up to three times, until there are the least.
+
+        Whose answer was rejected is asked no more, and every answer is measured against those of all attempts.
+        """
+        taken: dict[int, Answer] = {}
+        began = len(self.events)
+        for _ in range(ATTEMPTS):
+            refused = {e["client"] for e in self.events[began:] if e["event"] == "rejected"}
+            left = [n for n, m in self.members.items() if n not in taken and str(m.client) not in refused]
+            if not left or len(taken) >= least:
+                break
+            before = list(taken.values())
+            taken = {
+                a.node: a for a in self._accepted(kind, dict.fromkeys(left, ask), 0, problem, size, before)
+            }
+        return taken
+
     def _accepted(
         self,
         kind: str,
@@ -252,12 +331,13 @@ class Server:
         number: int,
         problem: Callable[[Answer, Member], str],
         size: Callable[[Answer], float],
+        before: Sequence[Answer] = (),
     ) -> list[Answer]:
-        """The answers that pass every check; the others are noted."""
+        """The answers that pass every check, beside those of before that still do; the others are noted."""
         answers = self._ask(kind, asks, number)
         rejected = [Rejection(a.node, problem(a, self.members[a.node])) for a in answers]
         rejected = [r for r in rejected if r.reason]
-        sound = [a for a in answers if a.node not in {r.node for r in rejected}]
+        sound = [*before, *(a for a in answers if a.node not in {r.node for r in rejected})]
         rejected += validate.far_out({a.node: size(a) for a in sound}, self.rules.norm_bound)
         for rejection in rejected:
             self._note("rejected", rejection.node, rejection.reason, number)
@@ -278,8 +358,9 @@ class Server:
             up[who] = up.get(who, 0) + payload_bytes(answer.arrays, answer.config)
             told = {"round": number, "client": who, "answered": not answer.error, "bytes_up": up[who]}
             told["bytes_down"] = down.get(who, 0)
-            if "loss" in answer.config:
-                told["loss"] = answer.config["loss"]
+            loss = answer.config.get("loss")
+            if isinstance(loss, float) and math.isfinite(loss):
+                told["loss"] = loss
             self.report(Progress(_STAGES[kind], len(up), len(asks), {**told, "keep": True}))
 
         answers = self.exchange.ask(numbered, self.rules.deadline, heard)
@@ -311,20 +392,30 @@ class Server:
         return [able[i] for i in sorted(drawn)]
 
     def _weight(self, node: int) -> float:
-        return 1.0 if self.rules.weighting == "plain" else float(self.members[node].train_images)
+        return 1.0 if self.rules.weighting == "plain" else self._counting(self.members[node], "train_images")
+
+    def _counting(self, member: Member, count: str) -> float:
+        """How many images (`images` or `train_images`) a member counts for: its own claim, but only so far."""
+        claimed = int(getattr(member, count))
+        if not member.own_data or not claimed:
+            return float(claimed)
+        all_claims = [n for m in self.members.values() if (n := int(getattr(m, count)))]
+        return min(float(claimed), _MOST_WEIGHT * median_low(all_claims))
 
     def _needed(self, asked: int) -> int:
         return max(1, int(np.ceil(self.rules.quorum * asked)))
 
     def _note(self, event: str, node: int, reason: str, number: int) -> None:
-        self.events.append({"event": event, "round": number, "client": self._who(node), "reason": reason})
+        self.events.append(
+            {"event": event, "round": number, "client": self._who(node), "reason": reason[:_LONGEST]}
+        )
 
     def _who(self, node: int) -> str:
         """A client's number, or the node where it hasn't registered yet."""
         return str(self.members[node].client) if node in self.members else f"node {node}"
 
     def _too_few(self, what: str, came: int, asked: int) -> str:
-        reasons = [e["reason"] for e in self.events if "client" in e][-1:]
+        reasons = [e["reason"] for e in self.events if e["event"] != "round failed"][-1:]
         return (
             f"Too few clients ({what}): {came} of {asked} took part, {self._needed(asked)} are needed. "
             f"Start more clients, wait longer (deadline) or lower the quorum.{' Last: ' if reasons else ''}{''.join(reasons)}"

@@ -3,6 +3,7 @@
 Each check gives the reason for which an answer is rejected, as a sentence; an empty one lets it pass.
 """
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,11 +61,11 @@ def genuine(
     accepted: dict[int, Answer] = {}
     rejected = []
     for answer in answers:
-        reason = answer.error
+        reason = answer.error or answer.unreadable
         if answer.node not in asked:
             reason = "It was not asked."
         elif not reason and answer.config.get("exchange") != exchange:
-            reason = f"It answers exchange {answer.config.get('exchange')!r}; this is exchange {exchange}."
+            reason = f"It answers exchange {reprlib.repr(answer.config.get('exchange'))}; this is exchange {exchange}."
         elif answer.node in accepted:
             reason = "It answered already in this exchange."
         if reason:
@@ -78,7 +79,7 @@ def arrays_problem(arrays: Arrays, schema: Schema) -> str:
     """What is wrong with arrays: names, shapes, types or values that aren't finite."""
     if set(arrays) != set(schema):
         missing, unknown = sorted(set(schema) - set(arrays)), sorted(set(arrays) - set(schema))
-        return f"Its arrays are others: missing {missing[:3]}, unknown {unknown[:3]}."
+        return f"Its arrays are others: missing {missing[:3]}, unknown {reprlib.repr(unknown)}."
     for name, (shape, dtype) in schema.items():
         values = arrays[name]
         if values.shape != shape or str(values.dtype) != dtype:
@@ -92,7 +93,7 @@ def whole_number_problem(config: Mapping[str, Any], name: str, low: int, high: i
     """What is wrong with a count that a client gave."""
     value = config.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        return f"{name!r} is {value!r}, not a whole number from {low} to {high}."
+        return f"{name!r} is {reprlib.repr(value)}, not a whole number from {low} to {high}."
     return ""
 
 
@@ -112,44 +113,57 @@ def update_problem(answer: Answer, member: Member, schema: Schema) -> str:
     return ""
 
 
-def stats_problem(answer: Answer, member: Member, schema: Schema, *, with_noise: bool) -> str:
-    """What is wrong with activation statistics. Noise may take sums below zero and counts above the images held."""
-    reason = arrays_problem(answer.arrays, schema)
+def stats_problem(answer: Answer, member: Member, schema: Schema, *, reach: float) -> str:
+    """What is wrong with activation statistics.
+
+    Args:
+        answer: The statistics.
+        member: Who sent them.
+        schema: What they must be.
+        reach: How far noise takes a count at most, up or down; 0 without noise. With it, sums may be negative.
+    """
+    reason = arrays_problem(answer.arrays, schema) or _counts_problem(
+        answer.arrays["counts"], member.images, reach
+    )
     if reason:
         return reason
     counts = answer.arrays["counts"]
-    if counts.min() < 0:
-        return "It counts fewer than no images of a class."
-    if not with_noise and counts.sum() > member.images:
-        return f"It counts {counts.sum()} images, but registered {member.images}."
     for name, sums in answer.arrays.items():
-        if name != "counts" and not with_noise and sums.min(initial=0) < 0:
+        if name != "counts" and not reach and sums.min(initial=0) < 0:
             return f"{name!r} holds negative sums of activations, which a ReLU can't give."
         if name != "counts" and sums[counts == 0].any():
             return f"{name!r} holds sums of a class that it has no images of."
     return ""
 
 
-def total_problem(arrays: Arrays, schema: Schema, images: int, *, with_noise: bool) -> str:
+def total_problem(arrays: Arrays, schema: Schema, images: int, *, reach: float) -> str:
     """What is wrong with the sum of all clients' statistics, of which nothing else can be checked.
 
     Args:
         arrays: The sums; counts are whole numbers.
         schema: What they must be.
         images: All that the clients in the sum registered.
-        with_noise: Whether clients added noise.
+        reach: How far the noise of all of them together takes a count at most; 0 without noise.
     """
-    reason = arrays_problem(arrays, schema)
-    counts = arrays.get("counts")
-    if reason or counts is None:
+    reason = arrays_problem(arrays, schema) or _counts_problem(arrays["counts"], images, reach)
+    if reason:
         return reason
-    if counts.min() < 0 or (not with_noise and counts.sum() > images):
-        return (
-            f"It counts {counts.min()} to {counts.max()} images of a class; {images} are registered in all."
-        )
     dust = _DUST * max(1.0, float(images))
-    if not with_noise and any(a.min(initial=0.0) < -dust for n, a in arrays.items() if n != "counts"):
+    if not reach and any(a.min(initial=0.0) < -dust for n, a in arrays.items() if n != "counts"):
         return "It holds negative sums of activations, which a ReLU can't give."
+    return ""
+
+
+def _counts_problem(counts: NDArray[np.int64], images: int, reach: float) -> str:
+    """What is wrong with counts by class (K,), each on its own first: a sum of large ones wraps around in 64 bits."""
+    if counts.min() < 0:
+        return "It counts fewer than no images of a class."
+    most = images + reach
+    if counts.max() > most:
+        return f"It counts {counts.max()} images of a class, but registered {images}."
+    total = sum(counts.tolist())
+    if total > images + reach * len(counts):
+        return f"It counts {total} images, but registered {images}."
     return ""
 
 

@@ -50,10 +50,20 @@ USUAL_K = 50
 """Fewest images of a class that a client reports: membership was inferred with AUC 0.62 at 50, and 0.96 at two."""
 
 
+_UNCOUNTED = (
+    "Too few clients answered the last question, how many of their training images the model classifies rightly; so there "
+    "are no accuracies on training images."
+)
+
+
 def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Runs the federation; writes `model.safetensors`, and for unlearning the plan and the statistics."""
     asked = build(FederatedRequest, request["settings"])
     params = build(PARAMS[asked.action], request.get("params", {}))
+    if params.freeze_bn and (asked.action == "retrain" or not asked.model):
+        raise UnlearnError(
+            "A new network has no batch-norm statistics to keep; turn freeze_bn off to train from scratch."
+        )
     require_flower()
     dataset, loaded, original = _start(asked, report)
     forget = _forgotten(asked, dataset)
@@ -62,7 +72,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
         dataset.train.labels.numpy(), asked.clients, parse_partition(asked.partition), seed=asked.seed
     )
     held = holdings(dataset.train.labels.numpy(), parts, len(dataset.classes))
-    privacy, notes = _privacy(asked, held)
+    privacy, notes = _privacy(asked, held, getattr(params, "images_per_class", 0))
     before = _tested(original, split, folder, "before")
     job = Job(asked, params, plain(privacy), forget)
     write_job(folder, job, loaded.model, loaded.card)
@@ -103,6 +113,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
             *dataset.notes,
             *notes,
             *_own(told["members"]),
+            *([] if told["tallies"] else [_UNCOUNTED]),
             *(told["plan"] or {}).get("notes", []),
         ],
         "inputs": inputs_of(dataset, original),
@@ -153,20 +164,32 @@ def _forgotten(asked: FederatedRequest, dataset: Dataset) -> tuple[int, ...]:
     return forget
 
 
-def _privacy(asked: FederatedRequest, held: NDArray[np.int64]) -> tuple[Privacy, list[str]]:
-    """What clients do before they report, and what the person should know of it."""
-    privacy = Privacy(asked.k or USUAL_K, asked.epsilon, asked.delta, asked.clip)
+def _privacy(asked: FederatedRequest, held: NDArray[np.int64], per_class: int) -> tuple[Privacy, list[str]]:
+    """What clients do before they report, and what the person should know of it.
+
+    Args:
+        asked: The request.
+        held: Images of each class at each client, (clients, K).
+        per_class: Images of each class that a client scores; 0 takes all. It can't report more.
+    """
+    usual = min(USUAL_K, per_class or USUAL_K)
+    privacy = Privacy(asked.k or usual, asked.epsilon, asked.delta, asked.clip)
     if asked.action != "unlearn":
         return privacy, []
-    if asked.superlink:  # of what classes the clients' own images are, nobody knows here: the floor stands
-        return privacy, _noise_notes(asked)
     notes = []
+    if not asked.k and usual < USUAL_K:
+        notes.append(
+            f"Each client scores {per_class} images of a class, so the floor is {usual}, not the usual {USUAL_K}."
+        )
+    if asked.superlink:  # of what classes the clients' own images are, nobody knows here: the floor stands
+        return privacy, [*notes, *_noise_notes(asked)]
+    held = np.minimum(held, per_class) if per_class else held
     enough = (np.where(held >= privacy.k, held, 0).sum(axis=0) >= LEAST_IMAGES).all()
     if not asked.k and not enough:
         privacy = replace(privacy, k=1)
         smallest = int(held[held > 0].min())
         notes.append(
-            f"Clients hold too few images for the usual floor of {USUAL_K} a class, so each class is reported, "
+            f"Clients hold too few images for a floor of {usual} a class, so each class is reported, "
             f"down to {smallest} image{'' if smallest == 1 else 's'}: such means give single images away."
         )
     hidden = int(held[held < privacy.k].sum())
@@ -247,7 +270,8 @@ def _own(members: list[dict[str, Any]]) -> list[str]:
         return []
     return [
         f"Clients with images of their own: {', '.join(own)}. Of what classes these are, only they know; the table of who "
-        "holds what shows the drawn deal."
+        "holds what shows the drawn deal. A client that says it has more than ten times the median's images counts for ten "
+        "times as many."
     ]
 
 
