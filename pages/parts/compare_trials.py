@@ -169,7 +169,9 @@ def _name(row: Row) -> str:
 def _where(row: Row) -> str:
     if not row.stored:
         return ""
-    return "stored" if row.stored == STORED else "study"
+    if row.stored == STORED:
+        return "stored"
+    return f"study {row.stored.removeprefix(row.trials[0].model).strip('-')}"
 
 
 def _value(value: Any) -> str:

@@ -59,7 +59,7 @@ def test_the_table_is_of_the_trials_with_retraining_on_top(
     assert not app.exception and not app.error
     shown = app.dataframe[0].value
     assert shown["Method"][0] == "★ Retraining"
-    assert "◇ Masked logit, study" in set(shown["Method"])
+    assert "◇ Masked logit, study hand" in set(shown["Method"])
     row = shown[shown["Method"] == "Fine-tuning"].iloc[0]
     assert (row["UA, %"], row["TA, %"], row["RTE, s"]) == pytest.approx((80.0, 90.0, 4.0))
     assert row["Avg. gap"] == pytest.approx(100 * (0.2 + 0 + 0 + 0) / 4)
