@@ -2,7 +2,7 @@
 
 import copy
 import json
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import torch
 
 from unlearn_core import catalog, evaluation, pack
 from unlearn_core.activations import collect
-from unlearn_core.checkpoints import LoadedModel
+from unlearn_core.checkpoints import LoadedModel, fresh_like
 from unlearn_core.data import Dataset, ForgetSpec, split_dataset
 from unlearn_core.params import build
 from unlearn_core.progress import silent
@@ -107,6 +107,21 @@ def test_stored_run_repeats() -> None:
     _same(run["ladder"][1], ladder[0][1], images=ONE_IMAGE)
     for stored, (_, tested) in zip(run["ladder"][2:], ladder[1:], strict=True):
         _same(stored, tested)
+
+
+@pytest.mark.parametrize("name", sorted(pack.read_run()["controls"]))
+def test_stored_controls_repeat(name: str) -> None:
+    told, run = pack.read_pack(), pack.read_run()
+    dataset, loaded = opened(told["default_model"])
+    split = split_dataset(dataset, ForgetSpec((told["default_class"],)))
+    method, control = find_method(name), run["controls"][name]
+    fresh = partial(fresh_like, loaded)
+    task = Task(split, 0, silent, lambda rung, model: {}, fresh)
+    outcome = method.run(copy.deepcopy(loaded.model), build(method.params, control["params"]), task)
+    _same(
+        control["evaluation"],
+        evaluation.tabulate(split, evaluation.test_predictions(outcome.model, split)),
+    )
 
 
 def _same(stored: dict[str, float], tested: evaluation.Evaluation, images: int | None = None) -> None:
