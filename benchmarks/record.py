@@ -21,11 +21,12 @@ def print_table(rows, header=True):
 
 
 def save(name, values):
-    """Writes `results/NAME.json`, without the folder where this machine keeps the images."""
+    """Writes `results/NAME.json`, without the folders where this machine keeps images and models."""
     RESULTS.mkdir(exist_ok=True)
     arguments = dict(values.get("arguments", {}))
-    if "data" in arguments:
-        values = {**values, "arguments": {**arguments, "data": arguments["data"].partition(":")[0]}}
+    named = {"data": lambda text: text.partition(":")[0], "model": lambda text: Path(text).name}
+    arguments |= {key: named[key](arguments[key]) for key in named if key in arguments}
+    values = {**values, "arguments": arguments} if arguments else values
     path = RESULTS / f"{name}.json"
     path.write_text(
         json.dumps({"date": datetime.date.today().isoformat(), "machine": machine(), **values}, indent=1)
