@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unlearn_core import catalog
 from unlearn_core.artifacts import write_bytes
-from unlearn_core.data import Dataset
+from unlearn_core.data import Dataset, align_classes
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models import (
     NORMALIZATIONS,
@@ -112,8 +112,13 @@ def open_model(
 def import_model(
     path: Path, dataset: Dataset, *, name: str, arch: str = "", normalize: str = "auto"
 ) -> tuple[str, LoadedModel]:
-    """Takes a checkpoint into the user's folder as a file of Lethe's own; returns its reference and the model."""
+    """Takes a checkpoint into the user's folder as a file of Lethe's own; returns its reference and the model.
+
+    Raises:
+        UnlearnError: It can't be trusted or understood, or has other classes than the data; nothing is left behind.
+    """
     loaded = open_model(path, dataset, arch=arch, normalize=normalize)
+    align_classes(dataset, loaded.card.classes)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-")[:40] or "model"
     key = f"{stem}-{loaded.digest[:8]}"
     card = replace(loaded.card, name=stem)

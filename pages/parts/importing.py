@@ -78,11 +78,8 @@ def import_checkpoint(path: Path, file: str, dataset: "Dataset", arch: str, norm
     """
     from dataclasses import asdict
 
-    from unlearn_core.checkpoints import import_model, open_model
-    from unlearn_core.data import align_classes
+    from unlearn_core.checkpoints import import_model
 
-    # Before it is taken in: a model that is refused must leave no file behind.
-    align_classes(dataset, open_model(path, dataset, arch=arch, normalize=normalize).card.classes)
     reference, loaded = import_model(path, dataset, name=file, arch=arch, normalize=normalize)
     facts = loaded.card.facts
     return Opened(

@@ -22,9 +22,9 @@ _DIGITS = 3
 
 
 def grouped(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
-    """The trials of one method with one setting on one model, measured in one place: one a seed, by seed.
+    """The trials of one method with one setting on one model, measured in one place: one a seed and forget set, by seed.
 
-    Of two trials with the same seed the more complete one counts, else the first.
+    Of two trials with the same ones the more complete one counts, else the first.
     """
     groups: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
