@@ -265,7 +265,7 @@ def _given_away(asked: dict[str, Any], smallest: int) -> str:
         return "No client reported any class."
     if smallest == 1:
         return f"{told} The mean over one image is that image's signature: who has the image can tell that it was there."
-    return f"{told} The fewer images a mean is over, the better somebody can tell whether an image of his was among them."
+    return f"{told} The fewer images a mean is over, the better somebody can tell whether a certain image was among them."
 
 
 def events(run: Shown) -> None:
