@@ -70,6 +70,8 @@ def _head(found: audit_data.Audited) -> None:
         f"{facts['model']} on {facts['data']} · {len(images[contest.members]):,} images of the forget set against "
         f"{len(images[contest.others]):,} unseen ones · attack on the confidence · seed {settings.get('seed', 0)}"
     )
+    if found.side.result.get("kind") == "federated":
+        about += " · on this machine, which dealt the images; a federation's server has none of them"
     frame.head("Audit", told, about + (" · stored with the app" if found.side.key == compared.STORED else ""))
 
 

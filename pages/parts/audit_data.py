@@ -75,9 +75,9 @@ def audited(side: compared.Side) -> Audited | None:
 
 def why_not(side: compared.Side) -> str:
     """Why a run can't be audited."""
-    if side.result.get("kind") == "federated":
+    if side.request["settings"].get("superlink"):
         return (
-            "In a federated run the training images stay at the clients, so the server has no answers on them to attack. "
+            "The training images of this run stay at the clients, so the server has no answers on them to attack. "
             "Make the same model forget on the Forget page, with all images in one place, to see the attack."
         )
     if side.key == compared.STORED:
@@ -87,7 +87,7 @@ def why_not(side: compared.Side) -> str:
         )
     return (
         "This run was made before answers were kept image by image, so the attack can't be shown. "
-        "Start it again on the Forget page; the same settings and seed give the same model."
+        "Start it again; the same settings and seed give the same model."
     )
 
 

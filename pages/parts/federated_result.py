@@ -306,11 +306,14 @@ def links(run: Shown) -> None:
     with st.container(horizontal=True):
         if run.result["action"] != "train":
             selection.link("pages/before_after.py", "See before and after", a="", b=run.record.id)
+            if not run.asked("superlink"):
+                selection.link("pages/audit.py", "Attack it", b=run.record.id)
         selection.link("pages/runs.py", "All runs, files and commands")
-    st.caption(
-        "There is nothing to see of this model in Audit: its attack needs answers on the training images, which stay at the "
-        "clients."
-    )
+    if run.asked("superlink"):
+        st.caption(
+            "There is nothing to see of this model in Audit: its attack needs answers on the training images, which stay at "
+            "the clients."
+        )
 
 
 def _has_agreement(run: Shown, told: dict[str, Any] | None) -> bool:

@@ -377,7 +377,31 @@ def test_the_privacy_tab_says_all_that_leaves_a_client(finished: RunStore, open_
     app = open_page("federated", view="Privacy")
     for part in ("how many images it holds", "count of the classes to forget", "classifies rightly"):
         assert part in texts(app)
-    assert "nothing to see of this model in Audit" in texts(app)
+
+
+def test_a_rehearsals_model_opens_in_audit(finished: RunStore, open_page: OpenPage) -> None:
+    record = next(r for r in finished.list("federated") if "retrain" not in r.name)
+    app = open_page("federated", view="Privacy")
+    assert not app.exception and "nothing to see of this model in Audit" not in texts(app)
+    app = open_page("audit", b=record.id)
+    assert not app.exception and not app.error
+    assert "a training image of “3” and an unseen one" in texts(app)
+    assert "a federation's server has none of them" in texts(app)
+
+
+def test_of_clients_with_images_of_their_own_there_is_nothing_to_attack(
+    finished: RunStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = next(r for r in finished.list("federated") if "retrain" not in r.name)
+    settings = {**record.request["settings"], "superlink": "hospital"}
+    deployed = replace(finished.get(record.id), request={**record.request, "settings": settings})
+    monkeypatch.setattr(RunStore, "list", lambda self, *a, **k: (deployed,))
+    monkeypatch.setattr(RunStore, "get", lambda self, run_id: deployed)
+    monkeypatch.setattr(RunStore, "files", lambda self, run_id: {})
+    app = open_page("federated", view="Privacy")
+    assert not app.exception and "nothing to see of this model in Audit" in texts(app)
+    app = open_page("audit", b=record.id)
+    assert not app.exception and "stay at the clients" in texts(app)
 
 
 def test_events_and_notes_are_listed(finished: RunStore, open_page: OpenPage) -> None:

@@ -7,8 +7,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from unlearn_core.audit import load_answers
 from unlearn_core.checkpoints import open_model
 from unlearn_core.errors import UnlearnError
+from unlearn_core.federated import OUTCOME
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.workflows import FederatedRequest, run_workflow
@@ -60,6 +62,26 @@ def test_results_hold_what_unlearnings_hold(runs):
     assert unlearned["before"]["test_accuracy"] == runs["train"][0]["after"]["test_accuracy"]
     assert unlearned["after"]["ua"] is not None and unlearned["after"]["ra"] is not None
     assert runs["retrain"][0]["after"]["forget_test_accuracy"] < 0.05
+
+
+def test_training_images_count_as_the_clients_counted_them(runs):
+    for action in ("unlearn", "retrain"):
+        result, folder = runs[action]
+        (forgot, to_forget), (kept, to_keep) = json.loads((folder / OUTCOME).read_text())["tallies"]
+        assert result["after"]["ua"] == pytest.approx(1 - forgot / to_forget)
+        assert result["after"]["ra"] == pytest.approx(kept / to_keep)
+        assert any("has no training image" in note for note in result["notes"])
+
+
+def test_a_rehearsal_can_be_attacked(runs):
+    result, folder = runs["unlearn"]
+    for when in ("before", "after"):
+        found = load_answers(folder / f"membership_{when}.npz")
+        assert len(found["forget"]) == result["images"]["forget"]
+        predicted = found["forget"].predicted
+        assert (predicted == 3).mean() == pytest.approx(1 - result[when]["ua"])
+        assert result[when]["mia"]["efficacy"] is not None
+    assert not list(runs["train"][1].glob("membership_*"))
 
 
 def test_the_federation_is_told_whole(runs):

@@ -12,4 +12,5 @@ from unlearn_core.data.sources import open_dataset as open_dataset
 from unlearn_core.data.sources import parse_dataset as parse_dataset
 from unlearn_core.data.split import ForgetSpec as ForgetSpec
 from unlearn_core.data.split import ForgetSplit as ForgetSplit
+from unlearn_core.data.split import everything as everything
 from unlearn_core.data.split import split_dataset as split_dataset

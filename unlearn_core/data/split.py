@@ -79,6 +79,20 @@ def split_dataset(dataset: Dataset, forget: ForgetSpec) -> ForgetSplit:
     )
 
 
+def everything(dataset: Dataset) -> ForgetSplit:
+    """The data set as a split of which nothing is to be forgotten; its digest is empty."""
+    none = torch.arange(0)
+    return ForgetSplit(
+        dataset.train,
+        dataset.train.select(none),
+        dataset.test,
+        dataset.test.select(none),
+        dataset.classes,
+        (),
+        "",
+    )
+
+
 def stratified(
     labels: Sequence[int], keys: Sequence[str], classes: Sequence[str]
 ) -> tuple[list[int], list[int]]:

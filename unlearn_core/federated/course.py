@@ -21,6 +21,7 @@ from unlearn_core.data import (
     ForgetSpec,
     ForgetSplit,
     align_classes,
+    everything,
     open_dataset,
     parse_dataset,
     split_dataset,
@@ -97,16 +98,7 @@ def split_of(dataset: Dataset, forget: tuple[int, ...]) -> ForgetSplit:
     """The data cut by the classes to forget; all of it is kept where there are none."""
     if forget:
         return split_dataset(dataset, ForgetSpec(tuple(dataset.classes[k] for k in forget)))
-    nothing = torch.arange(0)
-    return ForgetSplit(
-        dataset.train,
-        dataset.train.select(nothing),
-        dataset.test,
-        dataset.test.select(nothing),
-        dataset.classes,
-        (),
-        "",
-    )
+    return everything(dataset)
 
 
 def conduct(folder: Path, exchange: Exchange, report: Report) -> None:

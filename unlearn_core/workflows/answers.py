@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from unlearn_core import audit, evaluation, measures, mia
+from unlearn_core.activations import collect, first_per_class, save_stats
 from unlearn_core.artifacts import write_bytes
 from unlearn_core.data import ForgetSplit
 from unlearn_core.evaluation import Predictions
@@ -17,6 +19,8 @@ from unlearn_core.workflows.ends import npz_bytes
 
 COMPARED = ("forget", "retain", "test")
 """Image sets on which a model's answers are compared with those of the retrained one."""
+
+_LOOKED_INTO = 100  # images of each class whose activations are kept
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,28 @@ def keep_membership(path: Path, answers: Answers) -> None:
     """Stores what membership attacks look at, image by image, of every part."""
     arrays: dict[str, Any] = audit.arrays_of(vars(answers))
     write_bytes(path, npz_bytes(lambda file: np.savez_compressed(file, **arrays)))
+
+
+def keep_predictions(folder: Path, when: str, tested: Predictions) -> None:
+    """Stores the answers on the test images, image by image, of the model `before` or `after`."""
+    names = ("indices", "labels", "predicted", "confidence")
+    arrays: dict[str, Any] = {name: getattr(tested, name) for name in names}
+    write_bytes(
+        folder / f"predictions_{when}.npz", npz_bytes(lambda file: np.savez_compressed(file, **arrays))
+    )
+
+
+def keep_inside(
+    folder: Path, when: str, model: Classifier, split: ForgetSplit, answers: Answers, report: Report
+) -> None:
+    """Stores the answers on the test images, and activations by class, of the model `before` or `after`."""
+    keep_predictions(folder, when, evaluation.joined([answers.test, answers.test_forget]))
+    sample = [
+        s.select(torch.from_numpy(first_per_class(s.labels.numpy(), _LOOKED_INTO)))
+        for s in (split.retain, split.forget)
+    ]
+    parts = [collect(model, images, split.classes, report=report) for images in sample]
+    write_bytes(folder / f"stats_{when}.npz", npz_bytes(lambda file: save_stats(parts[0] + parts[1], file)))
 
 
 def closeness(answers: Answers, path: Path) -> dict[str, dict[str, float]]:

@@ -10,7 +10,7 @@ import torch
 
 from unlearn_core import evaluation
 from unlearn_core.checkpoints import LoadedModel, open_model
-from unlearn_core.data import Dataset, ForgetSplit, align_classes, open_dataset, parse_dataset
+from unlearn_core.data import Dataset, align_classes, open_dataset, parse_dataset
 from unlearn_core.inference import choose_device, choose_dtype
 from unlearn_core.progress import Report
 
@@ -22,20 +22,6 @@ def open_both(
     dataset = open_dataset(parse_dataset(data), report)
     loaded = open_model(model, dataset, arch=arch, normalize=normalize, device=choose_device(device))
     return align_classes(dataset, loaded.card.classes), loaded
-
-
-def everything(dataset: Dataset) -> ForgetSplit:
-    """The data set as a split of which nothing is to be forgotten."""
-    none = torch.arange(0)
-    return ForgetSplit(
-        dataset.train,
-        dataset.train.select(none),
-        dataset.test,
-        dataset.test.select(none),
-        dataset.classes,
-        (),
-        "",
-    )
 
 
 def rung(tested: evaluation.Evaluation) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from unlearn_core import evaluation
 from unlearn_core.activations import ActivationStats
-from unlearn_core.artifacts import write_bytes
 from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_model, open_model
 from unlearn_core.data import Dataset, ForgetSplit, align_classes, class_index, open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
@@ -41,6 +39,13 @@ from unlearn_core.params import build, plain
 from unlearn_core.progress import Report
 from unlearn_core.scoring import LEAST_IMAGES
 from unlearn_core.surgery import channel_groups
+from unlearn_core.workflows.answers import (
+    answers_of,
+    evaluated,
+    keep_inside,
+    keep_membership,
+    keep_predictions,
+)
 from unlearn_core.workflows.ends import conditions, inputs_of, names_in, rung_of
 
 METHOD_OF = {"train": "train", "unlearn": "tfidf_prune", "retrain": "retrain"}
@@ -53,6 +58,11 @@ USUAL_K = 50
 _UNCOUNTED = (
     "Too few clients answered the last question, how many of their training images the model classifies rightly; so there "
     "are no accuracies on training images."
+)
+
+_MEASURED_HERE = (
+    "Accuracy on training images, and the membership attacks, were measured on this machine, which dealt the images to its "
+    "clients. The server of a real federation has no training image, so it can't measure them."
 )
 
 
@@ -73,13 +83,21 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
     )
     held = holdings(dataset.train.labels.numpy(), parts, len(dataset.classes))
     privacy, notes = _privacy(asked, held, getattr(params, "images_per_class", 0))
-    before = _tested(original, split, folder, "before")
     job = Job(asked, params, plain(privacy), forget)
     write_job(folder, job, loaded.model, loaded.card)
     run_engine(asked.engine, folder, asked.clients, asked.seed, report, asked.superlink)
     told = json.loads((folder / OUTCOME).read_text())
     final = open_model(folder / "model.safetensors", device=choose_device(asked.device))
-    after = _tested(final, split, folder, "after", told["tallies"])
+    # Where the images were dealt here, a result is measured like any other; over a superlink nobody but the clients can.
+    here = bool(forget) and not asked.superlink
+    if here:
+        before, after = (
+            _measured(model, split, folder, when, report)
+            for model, when in ((original, "before"), (final, "after"))
+        )
+    else:
+        before = _tested(original, split, folder, "before")
+        after = _tested(final, split, folder, "after", told["tallies"])
     start = [{"rung": "original", "seconds": 0.0, "bytes": 0, **rung_of(before)}]
     return {
         "kind": "federated",
@@ -113,7 +131,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
             *dataset.notes,
             *notes,
             *_own(told["members"]),
-            *([] if told["tallies"] else [_UNCOUNTED]),
+            *([_MEASURED_HERE] if here else [] if told["tallies"] else [_UNCOUNTED]),
             *(told["plan"] or {}).get("notes", []),
         ],
         "inputs": inputs_of(dataset, original),
@@ -275,20 +293,22 @@ def _own(members: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _measured(
+    loaded: LoadedModel, split: ForgetSplit, folder: Path, when: str, report: Report
+) -> dict[str, Any]:
+    """The model on every image, with membership attacks; keeps what the pages look at."""
+    answers = answers_of(loaded.model, split, report)
+    keep_inside(folder, when, loaded.model, split, answers, report)
+    keep_membership(folder / f"membership_{when}.npz", answers)
+    return evaluated(answers, split, report)
+
+
 def _tested(
     loaded: LoadedModel, split: ForgetSplit, folder: Path, when: str, tallies: list[list[int]] | None = None
 ) -> dict[str, Any]:
     """The model on the server's test images; keeps the predictions image by image."""
     tested = evaluation.test_predictions(loaded.model, split)
-    file = BytesIO()
-    np.savez_compressed(
-        file,
-        indices=tested.indices,
-        labels=tested.labels,
-        predicted=tested.predicted,
-        confidence=tested.confidence,
-    )
-    write_bytes(folder / f"predictions_{when}.npz", file.getvalue())
+    keep_predictions(folder, when, tested)
     forget, retain = [Tally(*row) for row in tallies] if tallies else (None, None)
     return evaluation.to_plain(evaluation.tabulate(split, tested, forget, retain))
 

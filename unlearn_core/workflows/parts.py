@@ -8,11 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from unlearn_core import evaluation
-from unlearn_core.activations import collect, first_per_class, save_stats
 from unlearn_core.artifacts import write_bytes, write_json
 from unlearn_core.checkpoints import LoadedModel, fresh_like, model_bytes
 from unlearn_core.data import ForgetSplit
@@ -25,8 +21,15 @@ from unlearn_core.progress import Progress, Report
 from unlearn_core.pruning import one_after_the_other, plan_to_plain
 from unlearn_core.sparsify import SparseMask, mask_in, mask_of_zeros
 from unlearn_core.unlearning import Method, Outcome, Task
-from unlearn_core.workflows.answers import answers_of, closeness, evaluated, keep_answers, keep_membership
-from unlearn_core.workflows.ends import npz_bytes, rung
+from unlearn_core.workflows.answers import (
+    answers_of,
+    closeness,
+    evaluated,
+    keep_answers,
+    keep_inside,
+    keep_membership,
+)
+from unlearn_core.workflows.ends import rung
 
 
 class Parts:
@@ -134,8 +137,7 @@ class Parts:
         answers = answers_of(model, split, self.report)
         size = asdict(measure(model, split.test.images[:64]))
         if kept or name == "before":
-            tested = evaluation.joined([answers.test, answers.test_forget])
-            self._keep_inside("after" if kept else "before", model, tested)
+            keep_inside(self.folder, "after" if kept else "before", model, split, answers, self.report)
         keep_membership(self.folder / f"membership_{'after' if kept else name}.npz", answers)
         if kept:
             size["bytes"] = self._keep_model(kept)
@@ -166,24 +168,6 @@ class Parts:
         if outcome.plan:
             write_json(self.folder / "plan.json", plan_to_plain(outcome.plan))
         return len(data)
-
-    def _keep_inside(self, when: str, model: Classifier, tested: evaluation.Predictions) -> None:
-        """Predictions image by image, and activations by class, of the model before or after."""
-        arrays: dict[str, Any] = {
-            name: getattr(tested, name) for name in ("indices", "labels", "predicted", "confidence")
-        }
-        write_bytes(
-            self.folder / f"predictions_{when}.npz",
-            npz_bytes(lambda file: np.savez_compressed(file, **arrays)),
-        )
-        sample = [
-            s.select(torch.from_numpy(first_per_class(s.labels.numpy(), 100)))
-            for s in (self.split.retain, self.split.forget)
-        ]
-        parts = [collect(model, images, self.split.classes, report=self.report) for images in sample]
-        write_bytes(
-            self.folder / f"stats_{when}.npz", npz_bytes(lambda file: save_stats(parts[0] + parts[1], file))
-        )
 
 
 class _Clock:

@@ -10,7 +10,7 @@ from typing import Any
 from unlearn_core import evaluation
 from unlearn_core.catalog import scratch_recipe
 from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_like, save_model
-from unlearn_core.data import Dataset, ForgetSpec, ForgetSplit, split_dataset
+from unlearn_core.data import Dataset, ForgetSpec, ForgetSplit, everything, split_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.inference import choose_device, device_of
 from unlearn_core.models import Classifier
@@ -28,7 +28,7 @@ from unlearn_core.sparsify import (
     train_under,
 )
 from unlearn_core.training import Recipe
-from unlearn_core.workflows.ends import conditions, everything, inputs_of, names_in, open_both, rung
+from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung
 
 
 @dataclass(frozen=True)

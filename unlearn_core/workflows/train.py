@@ -8,14 +8,14 @@ from typing import Any
 
 from unlearn_core import evaluation
 from unlearn_core.checkpoints import digest_of, fresh_model, open_model, save_model
-from unlearn_core.data import Dataset, open_dataset, parse_dataset
+from unlearn_core.data import Dataset, everything, open_dataset, parse_dataset
 from unlearn_core.inference import choose_device
 from unlearn_core.models import Classifier, ModelCard, ModelSpec, own_normalization, parse_normalization
 from unlearn_core.params import build, plain, setting
 from unlearn_core.progress import Report, renamed
 from unlearn_core.pruning import PruningPlan
 from unlearn_core.training import Recipe, fit
-from unlearn_core.workflows.ends import conditions, everything, rung
+from unlearn_core.workflows.ends import conditions, rung
 
 
 @dataclass(frozen=True)
