@@ -72,16 +72,16 @@ def trimmed_mean(updates: Sequence[Arrays], weights: Sequence[float] = ()) -> di
     """The mean of each number after a fifth of the clients' values at each end is left out; weights play no part.
 
     Up to a fifth of the clients may lie without any one number leaving the range of the honest ones. Below five clients
-    nothing is left out.
+    nothing is left out. The arithmetic is that of Flower's strategy FedTrimmedAvg.
 
     Paper: Yin et al., "Byzantine-Robust Distributed Learning", ICML 2018, arXiv 1803.01498.
     """
-    cut = int(TRIM * len(updates))
-    mean = {}
-    for name, like in updates[0].items():
-        values = np.sort(np.stack([update[name] for update in updates]), axis=0)
-        mean[name] = _as(values[cut : len(values) - cut].mean(axis=0, dtype=np.float64), like)
-    return mean
+    from flwr.serverapp.strategy.fedtrimmedavg import trim_mean
+
+    return {
+        name: _as(np.asarray(trim_mean(np.stack([u[name] for u in updates]), TRIM)), like)
+        for name, like in updates[0].items()
+    }
 
 
 AGGREGATORS: Mapping[str, Callable[[Sequence[Arrays], Sequence[float]], dict[str, NDArray[Any]]]] = {
@@ -90,7 +90,7 @@ AGGREGATORS: Mapping[str, Callable[[Sequence[Arrays], Sequence[float]], dict[str
 }
 
 
-def _as(values: NDArray[np.float64] | np.float64, like: NDArray[Any]) -> NDArray[Any]:
+def _as(values: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
     """Counters stay whole numbers."""
     rounded = np.rint(values) if np.issubdtype(like.dtype, np.integer) else values
     return np.asarray(rounded, dtype=like.dtype)
