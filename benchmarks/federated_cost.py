@@ -14,31 +14,53 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import fields
 from pathlib import Path
+
+import torch
 
 from benchmarks.federated import EXACT, rungs_of
 from benchmarks.record import print_table, save
+from unlearn_core.activations import collect
 from unlearn_core.checkpoints import fresh_model
 from unlearn_core.data import ForgetSpec, class_index, split_dataset
-from unlearn_core.federated import OUTCOME, PARAMS, FederatedRequest, Job, run_engine, write_job
+from unlearn_core.federated import (
+    OUTCOME,
+    PARAMS,
+    FederatedRequest,
+    Job,
+    draw,
+    parse_partition,
+    run_engine,
+    write_job,
+)
+from unlearn_core.federated.aggregation import add_stats
+from unlearn_core.federated.client import example_for, kept_images
+from unlearn_core.federated.messages import client_seed
+from unlearn_core.models import Classifier
 from unlearn_core.params import build
 from unlearn_core.progress import silent
+from unlearn_core.surgery import remove
+from unlearn_core.training import Recipe, Stretch, fit
 from unlearn_core.unlearning import Task, find_method
+from unlearn_core.unlearning.tfidf_prune import plan_by
 from unlearn_core.workflows import open_both
 
 BATCH = {"batch_size": 32}
 
 
 def overhead(args):
-    """Seconds of federated over centralised unlearning of the same images, as often, in the same batches."""
+    """Seconds of federated over centralised unlearning of the same images, as often.
+
+    Two roads stand beside it: everything in one place, in batches over all images; and the clients' own batches, which
+    are more where a part doesn't fill its last one, without a federation around them.
+    """
     dataset, loaded = open_both(args.data, args.model, "", "auto", "cpu", silent)
     forget = (class_index(dataset.classes, args.forget),)
     split = split_dataset(dataset, ForgetSpec((args.forget,)))
+    params = build(find_method("tfidf_prune").params, {**BATCH, "epochs": args.rounds, "images_per_class": 0})
 
     def central():
-        params = build(
-            find_method("tfidf_prune").params, {**BATCH, "epochs": args.rounds, "images_per_class": 0}
-        )
         task = Task(split, 0, silent, lambda name, model: {}, lambda seed: fresh_model(loaded.card, seed))
         model, began = copy.deepcopy(loaded.model), time.perf_counter()
         find_method("tfidf_prune").run(model, params, task)
@@ -48,23 +70,23 @@ def overhead(args):
         asked = {"data": args.data, "clients": clients, "rounds": args.rounds, "device": "cpu"}
         return rungs_of("unlearn", loaded, asked, BATCH, forget)[-1]["seconds"]
 
-    roads = {"centralised": central} | {
-        f"{n} clients": (lambda n=int(n): federated(n)) for n in args.counts.split(",")
-    }
+    counts = [int(n) for n in args.counts.split(",")]
+    roads = {"centralised": central}
+    for n in counts:
+        roads[f"{n} clients, by hand"] = lambda n=n: by_hand(loaded.model, dataset, forget, params, n)
+        roads[f"{n} clients"] = lambda n=n: federated(n)
     for road in roads.values():  # once for what is imported and cached
         road()
     seconds = {name: [] for name in roads}
     for _ in range(args.repeat):
         for name, road in roads.items():
             seconds[name].append(road())
-    # Turn by turn, so that what else the machine does falls on both; the ratio of each turn, not of the sums.
     rows = [
         {
             "road": name,
             "seconds": round(statistics.median(taken), 2),
-            "ratio": round(
-                statistics.median(t / c for t, c in zip(taken, seconds["centralised"], strict=True)), 3
-            ),
+            "to centralised": ratio(taken, seconds["centralised"]),
+            "to by hand": ratio(taken, seconds.get(f"{name}, by hand")),
         }
         for name, taken in seconds.items()
     ]
@@ -72,6 +94,38 @@ def overhead(args):
     save(
         f"federated-overhead-{loaded.card.name}", {"arguments": vars(args), "rows": rows, "seconds": seconds}
     )
+
+
+def by_hand(model, dataset, forget, params, clients):
+    """Seconds of the clients' own work, one after the other, with nothing sent, checked or counted."""
+    labels = dataset.train.labels.numpy()
+    dealt = draw(labels, clients, parse_partition("iid"), seed=0)
+    parts = [dataset.train.select(torch.from_numpy(part)) for part in dealt]
+    kept = [kept_images(part, list(forget)) for part in parts]
+    began, example = time.perf_counter(), example_for(model, dataset.test.images)
+    stats = add_stats([collect(model, part, dataset.classes, tap=params.tap) for part in parts])
+    plan = plan_by(lambda silence: stats, model, example, params, forget, 0)
+    shared = Classifier(remove(model.net, plan, example), model.normalization).eval()
+    recipe = {**{f.name: getattr(params, f.name) for f in fields(Recipe)}, "epochs": 1}
+    for number in range(params.epochs):
+        stretch = Stretch(**recipe, before=number, in_all=params.epochs)
+        states = []
+        for client, images in enumerate(kept):
+            own = copy.deepcopy(shared)
+            fit(own, images, stretch, seed=client_seed(0, number + 1, client))
+            states.append(own.net.state_dict())
+        shares = torch.tensor([len(images) for images in kept]) / sum(map(len, kept))
+        mean = {
+            name: sum(share * state[name].double() for share, state in zip(shares, states, strict=True))
+            for name in states[0]
+        }
+        shared.net.load_state_dict(mean)
+    return time.perf_counter() - began
+
+
+def ratio(taken, others):
+    """Median of the ratios turn by turn, so that what else the machine does falls on both; empty without the other."""
+    return round(statistics.median(t / o for t, o in zip(taken, others, strict=True)), 3) if others else ""
 
 
 def clients(args):
