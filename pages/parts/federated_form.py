@@ -36,10 +36,10 @@ _NUMBERS: dict[str, tuple[str, str, float, float, float, float]] = {
 }
 # What a teacher shows in under a minute: unlearning is done after a round or two, retraining is not.
 _ROUNDS = {"unlearn": 5, "retrain": 15, "train": 5}
-_RULES = ("fraction", "dropout", "quorum", "deadline", "aggregator", "weighting", "norm_bound")
+_RULES = ("participation", "dropout", "quorum", "deadline", "aggregator", "weighting", "norm_bound")
 _PRIVACY = ("k", "epsilon", "delta", "clip")
 _LABELS = {
-    "fraction": "Share of clients a round",
+    "participation": "Share of clients a round",
     "dropout": "Chance to drop out",
     "quorum": "Quorum",
     "deadline": "Deadline, seconds",

@@ -18,7 +18,7 @@ _NONCE = "federated nonce"
 _REFUSED = "federated refused"
 _FOLLOWED = "federated followed"
 _SAME = ("data", "model", "forget", "clients", "partition", "seed")
-_SAME += ("engine", "local_epochs", "fraction", "dropout", "aggregator", "weighting", "device")
+_SAME += ("engine", "local_epochs", "participation", "dropout", "aggregator", "weighting", "device")
 """What two runs must share for their courses to stand on one axis."""
 SHARED = ("batch_size", "augment", "precision", "momentum", "weight_decay")
 """What unlearning and the retraining beside it share of a client's recipe; the course of the learning rate is their own."""

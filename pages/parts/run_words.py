@@ -61,9 +61,7 @@ def forgotten(request: Mapping[str, Any]) -> str:
 
 def random_share(request: Mapping[str, Any]) -> float:
     """The random share of the images that a run was asked to forget; 0 for whole classes."""
-    settings = request.get("settings", {})
-    # In a federated run `fraction` is the share of clients that train in a round.
-    return 0.0 if "clients" in settings else float(settings.get("fraction") or 0)
+    return float(request.get("settings", {}).get("fraction") or 0)
 
 
 def share_done(progress: Mapping[str, Any] | None) -> float:

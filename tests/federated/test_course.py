@@ -116,7 +116,7 @@ def test_repeats_bit_for_bit(conducted, tmp_path):
     digests = set()
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        conducted(folder=tmp_path / name, rounds=1, partition="dirichlet:0.5", fraction=0.5)
+        conducted(folder=tmp_path / name, rounds=1, partition="dirichlet:0.5", participation=0.5)
         digests.add(open_model(tmp_path / name / "model.safetensors").digest)
     assert len(digests) == 1
 

@@ -191,7 +191,7 @@ def test_a_fifth_of_poison_costs_the_robust_aggregator_two_points_at_most(
 
 def test_bytes_of_each_client_and_way_are_counted(federation, trained, question):
     told = []
-    server = federation(clients=3, fraction=0.5, report=told.append)
+    server = federation(clients=3, participation=0.5, report=told.append)
     asked = question(trained)
     server.train(asked)
     exchange = server.exchanges[-1]
@@ -206,7 +206,7 @@ def test_bytes_of_each_client_and_way_are_counted(federation, trained, question)
 
 
 def test_another_draw_each_round_and_the_same_for_the_same_seed(federation):
-    one, again = federation(fraction=0.3), federation(fraction=0.3)
+    one, again = federation(participation=0.3), federation(participation=0.3)
     draws = [one._drawn(number, 0) for number in range(1, 6)]
     assert draws == [again._drawn(number, 0) for number in range(1, 6)]
     assert all(len(set(d)) == 3 for d in draws) and len(set(map(tuple, draws))) > 1

@@ -146,7 +146,7 @@ def test_a_run_at_work_shows_the_course_of_whole_classes(
     start_button(app).click().run()
     [record] = finished.unfinished()
     # The share of clients that train in a round, not of the images to forget.
-    assert record.request["settings"]["fraction"] == 1.0
+    assert record.request["settings"]["participation"] == 1.0
     rung = {
         "rung": "round 1",
         "retain_test_accuracy": 0.9,
@@ -293,14 +293,14 @@ def test_the_race_stands_on_one_axis(finished: RunStore, open_page: OpenPage) ->
         assert not app.exception
 
 
-@pytest.mark.parametrize("name", ["local_epochs", "fraction", "aggregator", "engine"])
+@pytest.mark.parametrize("name", ["local_epochs", "participation", "aggregator", "engine"])
 def test_runs_of_other_federations_do_not_race(
     finished: RunStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     from pages.parts.federated_runs import counterpart
 
-    other = {"local_epochs": 2, "fraction": 0.5, "aggregator": "trimmed_mean", "engine": "flower"}
-    default = {"local_epochs": 1, "fraction": 1.0, "aggregator": "fedavg", "engine": "local"}
+    other = {"local_epochs": 2, "participation": 0.5, "aggregator": "trimmed_mean", "engine": "flower"}
+    default = {"local_epochs": 1, "participation": 1.0, "aggregator": "fedavg", "engine": "local"}
     ours, theirs = (
         next(r for r in finished.list("federated") if a in r.name) for a in ("*unlearn*", "*retrain*")
     )

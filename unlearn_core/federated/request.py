@@ -70,7 +70,7 @@ class FederatedRequest:
     partition: str = setting("iid", "How images are dealt: iid, dirichlet:A, shards:S or biased:P")
     rounds: int = setting(5, "Rounds of local training", low=0, high=10_000)
     local_epochs: int = setting(1, "Passes of a client over its own images in a round", low=1, high=1000)
-    fraction: float = setting(1.0, "Share of the clients that train in a round", low=0.0, high=1.0)
+    participation: float = setting(1.0, "Share of the clients that train in a round", low=0.0, high=1.0)
     aggregator: str = setting(
         "fedavg",
         "fedavg, or trimmed_mean against clients that lie: every client alike, and below five the plain mean",
@@ -114,7 +114,7 @@ def rules_of(asked: FederatedRequest) -> Rules:
     """What the server holds its clients to."""
     return Rules(
         asked.clients,
-        asked.fraction,
+        asked.participation,
         asked.quorum,
         asked.deadline,
         asked.aggregator,

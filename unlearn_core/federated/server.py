@@ -47,7 +47,7 @@ class Rules:
 
     Attributes:
         clients: How many must register.
-        fraction: Share of them asked to train in a round.
+        participation: Share of them asked to train in a round.
         quorum: Share of those asked whose answers must be taken; at least one.
         deadline: Seconds that an exchange may take.
         aggregator: A key of `AGGREGATORS`.
@@ -58,7 +58,7 @@ class Rules:
     """
 
     clients: int
-    fraction: float = 1.0
+    participation: float = 1.0
     quorum: float = 0.5
     deadline: float = 600.0
     aggregator: str = "fedavg"
@@ -387,7 +387,7 @@ class Server:
         able = [node for node, member in self.members.items() if member.train_images]
         if not able:
             raise UnlearnError("No client has images of the retained classes; nobody can train.")
-        count = max(1, round(self.rules.fraction * len(able)))
+        count = max(1, round(self.rules.participation * len(able)))
         drawn = np.random.default_rng([self.rules.seed, number, attempt]).permutation(len(able))[:count]
         return [able[i] for i in sorted(drawn)]
 
