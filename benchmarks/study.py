@@ -41,9 +41,9 @@ SAME_SPARSITY = 0.002
 
 
 def sparse_model(args, sparsity, seed):
-    """The reference of the model at that sparsity; made once for each seed."""
+    """The model at that sparsity and the seconds that making it took; made once for each seed."""
     if not sparsity:
-        return args.model
+        return args.model, None
     folder = args.cache / f"sparse-{_slug(args.model)}-{args.sparsifier}-{sparsity:g}-{seed}"
     if not (folder / "done").is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,15 +55,20 @@ def sparse_model(args, sparsity, seed):
             "device": args.device,
         }
         request = {"settings": settings, "params": {"sparsity": sparsity, **args.recipe}}
+        began = time.process_time()
         done = run_workflow("sparsify", request, folder, silent)
-        (folder / "done").touch()
+        (folder / "done").write_text(f"{time.process_time() - began:.3f}")
         print(f"{args.sparsifier} {sparsity:.0%}: {done['after']['test_accuracy']:.1%}", flush=True)
-    return str(folder / "model.safetensors")
+    return str(folder / "model.safetensors"), float((folder / "done").read_text())
 
 
 def measured(args, sparsity, seed, variants):
     """The trials of all variants on one model, one split and one seed."""
-    loaded = open_model(sparse_model(args, sparsity, seed), args.dataset, device=choose_device(args.device))
+    model, sparsifying = sparse_model(args, sparsity, seed)
+    loaded = open_model(model, args.dataset, device=choose_device(args.device))
+    facts = dict(loaded.card.facts)
+    if sparsity:
+        facts["sparsity"] = {**facts["sparsity"], "seconds": sparsifying}
     dataset = align_classes(args.dataset, loaded.card.classes)
     split = split_dataset(dataset, ForgetSpec(args.forget, args.fraction))
     sparse = f"{args.sparsifier}-{sparsity:g}" if sparsity else "dense"
@@ -104,7 +109,7 @@ def measured(args, sparsity, seed, variants):
             "to_retrain": to_retrain(main, retrained),
             "before_to_retrain": to_retrain(before, retrained),
         }
-        found = trials_of(args.name, result, {"settings": {"seed": seed}}, loaded.card.facts)
+        found = trials_of(args.name, result, {"settings": {"seed": seed}}, facts)
         trials += found if name == "retrain" else found[1:]
         evaluation = main["evaluation"]
         row = {

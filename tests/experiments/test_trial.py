@@ -77,16 +77,22 @@ def test_there_and_back_through_json(trial: Callable[..., Trial]) -> None:
         assert from_plain(json.loads(json.dumps(to_plain(one)))) == one
 
 
-def test_trials_written_before_there_were_courses_can_be_read(trial: Callable[..., Trial]) -> None:
+@pytest.mark.parametrize("name", ["course", "sparsifying"])
+def test_trials_without_what_was_not_noted_can_be_read(trial: Callable[..., Trial], name: str) -> None:
     old = to_plain(trial())
-    del old["course"]
+    del old[name]
     assert from_plain(old) == trial()
 
 
 def test_a_sparse_model_belongs_to_the_dense_one_that_it_came_from() -> None:
-    facts = {"sparsified_from": "dense", "sparsity": {"measured": 0.95, "method": "omp"}}
+    facts = {"sparsified_from": "dense", "sparsity": {"measured": 0.95, "method": "omp", "seconds": 7.0}}
     sparse = trials_of(RUN, result(), REQUEST, facts)[1]
-    assert (sparse.base, sparse.sparsity, sparse.sparsifier) == ("dense", 0.95, "omp")
+    assert (sparse.base, sparse.sparsity, sparse.sparsifier, sparse.sparsifying) == (
+        "dense",
+        0.95,
+        "omp",
+        7.0,
+    )
     again = trials_of(RUN, result(), REQUEST, {**facts, "unlearned_from": "x"})[1]
     assert again.base == "m", "what has forgotten something already is another model"
     assert trials_of(RUN, result(sparsity=0.9), REQUEST)[1].sparsity == 0.9

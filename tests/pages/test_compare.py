@@ -112,6 +112,7 @@ def test_all_measures_and_intervals(home: Path, study: Study, open_page: OpenPag
     assert not app.exception
     columns = set(app.dataframe[0].value)
     assert {"ToW, %", "ToW-MIA, %", "JS, forget set", "MIA-privacy, %", "RTE, epochs of FT"} <= columns
+    assert "before: making it sparse, s" in columns
 
 
 def test_rows_in_the_address_are_those_in_the_charts(

@@ -44,6 +44,7 @@ def test_writes_a_sparse_model_whose_card_says_so(opened, tmp_path, colours):
     assert result["sparsity"] == pytest.approx(zeros, abs=1e-9)
     assert model.card.facts["sparsity"]["measured"] == pytest.approx(zeros)
     assert model.card.facts["sparsity"]["method"] == "omp"
+    assert model.card.facts["sparsity"]["seconds"] == result["seconds"] > 0
     assert model.card.facts["sparsified_from"] == loaded.digest
     assert set(model.card.facts["recipe"]) == set(asdict(Recipe()))  # what retraining takes its settings from
     assert mask_in(model.model.net, model.card.facts).sparsity() == pytest.approx(zeros)

@@ -22,7 +22,7 @@ from unlearn_core.experiments.pairing import (
 from unlearn_core.experiments.trial import CONTROLS, REFERENCE, Trial
 from unlearn_core.measures import MEASURES, Interval, interval, to_retrain, within_floor
 
-MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "preparing")
+MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "preparing", "sparsifying")
 """What a row has the mean of over its seeds."""
 
 Known = Mapping[str, Interval]

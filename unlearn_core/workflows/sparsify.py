@@ -229,6 +229,7 @@ def _keep(
             "over": "convolution weights",
             "strict": result["strict"],
             "forget": result["forget"],
+            "seconds": result["seconds"],
         },
         **{name: result[name] for name in ("device", "device_name", "precision", "threads", "cores")},
     }
