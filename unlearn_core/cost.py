@@ -15,7 +15,8 @@ Plain = Mapping[str, Any]
 FORWARD = 1 / 3
 """A forward pass inside a training step, as a share of it."""
 
-_EACH_PART = 0.4  # membership attack, timing and saving, measured with the bundled models
+_EACH_PART = 0.4  # a small membership attack, timing and saving, measured with the bundled models
+_EACH_PAIR = 2e-8  # fitting the attack's two machines, by pairs of images that the larger learns from: benchmarks.attack_cost
 _START = 4.0  # starting Python, torch, model and data
 _KEPT_PER_CLASS = 100  # images whose activations a run keeps, before and after
 
@@ -106,7 +107,8 @@ def seconds_of(parts: Sequence[Work], sizes: Sizes, speed: Speed) -> float:
     evaluations = 1 + len(parts)
     images = answered * evaluations + kept * 2 + sum(w.answers + sizes.test * w.epochs for w in parts)
     own = sum(_seconds(work, speed) for work in parts)
-    return _START + _EACH_PART * evaluations + images * speed.answer() + own
+    attack = _EACH_PART + _EACH_PAIR * (sizes.test + min(sizes.retain, sizes.test)) ** 2
+    return _START + attack * evaluations + images * speed.answer() + own
 
 
 def _seconds(work: Work, speed: Speed) -> float:
