@@ -1,6 +1,6 @@
 """What the published membership attack costs: fitting it, and deciding by table instead of asking the machine itself.
 
-python -m benchmarks.attack_cost [--model bundled:cifar10-resnet20] [--data cifar10:ROOT] [--forget cat] [--counts 360,1000,3000,10000]
+python -m benchmarks.attack_cost [--model bundled:cifar10-resnet20] [--data cifar10:ROOT] [--forget cat] [--counts 360,10000]
 
 The attack learns from as many retained training images as test images (counts: at most so many of each) and then judges
 the whole forget set and everything it learned from. Both decisions are compared image by image. Seconds are the

@@ -9,6 +9,7 @@ CHOSEN: Mapping[str, str] = {
     "published": "the values that come with the method, from its paper or its authors' code",
     "recommended": "Lethe's own defaults or the model's own recipe, which differ from the published settings",
     "by hand": "changed by hand",
+    "shared": "those of the method that it stands beside, so that nothing else differs",
     "tuned": "several settings were tried beside a retrained model: an oracle that nobody has in production",
 }
 """What each word means, to follow the word in a sentence."""

@@ -62,6 +62,9 @@ def test_results_hold_what_unlearnings_hold(runs):
     assert unlearned["before"]["test_accuracy"] == runs["train"][0]["after"]["test_accuracy"]
     assert unlearned["after"]["ua"] is not None and unlearned["after"]["ra"] is not None
     assert runs["retrain"][0]["after"]["forget_test_accuracy"] < 0.05
+    assert {action: result["chosen"] for action, (result, _) in runs.items()} == dict.fromkeys(
+        runs, "by hand"
+    )
 
 
 def test_training_images_count_as_the_clients_counted_them(runs):

@@ -48,6 +48,13 @@ def test_result_and_artifacts(inputs, tmp_path):
     assert set(result["controls"]) == {"mask_logit", "random_prune", "fine_tune", "retrain"}
     assert result["controls"]["mask_logit"]["evaluation"]["forget_test_accuracy"] == 0
     assert result["controls"]["retrain"]["params"]["lr"] == 0.05  # the card's own recipe
+    chosen = {name: control["chosen"] for name, control in result["controls"].items()}
+    assert chosen == {
+        "mask_logit": "",
+        "random_prune": "shared",
+        "fine_tune": "shared",
+        "retrain": "recommended",
+    }
     assert result["images"] == {"retain": 80, "forget": 40, "test": 40, "test_forget": 20}
     assert result["size"]["after"]["parameters"] < result["size"]["before"]["parameters"]
     json.dumps(result)

@@ -111,6 +111,6 @@ def _one_a_seed(members: Sequence[Trial]) -> list[Trial]:
 
 def _completeness(trial: Trial) -> int:
     return sum(value is not None for value in (*(getattr(trial, n) for n in MEASURES), trial.js)) + (
-        # A method's own result says how its settings were chosen; the same method as a control doesn't.
-        bool(trial.chosen)
+        # A run's own result goes before the same method as another one's control.
+        trial.part == "after"
     )

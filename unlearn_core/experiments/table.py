@@ -59,7 +59,7 @@ class Row:
         kind: `reference` (what others are measured by), `method` or `control`.
         params: The settings.
         changed: Those in which it differs from other rows of the same method.
-        chosen: How they were chosen; empty where nobody noted it.
+        chosen: How they were chosen; empty where there are none.
         sparsity: Share of the convolutions' weights that the model it began with lacks.
         sparsifier: How these were chosen.
         stored: Where it was measured, if not here.

@@ -36,7 +36,7 @@ class Trial:
         part: Which model of the source it is: `after`, a control's name, or `before`.
         method: Name in the registry of methods; `original` for the model that it began with.
         params: The method's settings.
-        chosen: How the settings were chosen: published, by hand, tuned; empty where nobody noted it.
+        chosen: How the settings were chosen, a key of `provenance.CHOSEN`; empty where there are none.
         model: Name of the model that it began with.
         base: Hash of the dense model's weights, which a sparse model came from.
         arch: Architecture.
@@ -171,10 +171,10 @@ def _all_of(source: str, result: Plain, request: Plain, sparse: Plain) -> list[T
 def _control(shared: Plain, name: str, control: Plain) -> Trial:
     values = {**control, **_nearness(control.get("to_retrain"))}
     if not control.get("stored"):
-        return _trial(shared, name, name, values, "")
+        return _trial(shared, name, name, values, str(values.get("chosen", "")))
     # One stored model stands beside runs of every seed: under their seeds it would look like many that all agree.
     values["facts"] = {**(control.get("facts") or {}), STORED: True}
-    return _trial({**shared, "seed": _STORED_SEED}, name, name, values, "")
+    return _trial({**shared, "seed": _STORED_SEED}, name, name, values, str(values.get("chosen", "")))
 
 
 def _shared(source: str, result: Plain, request: Plain, sparse: Plain) -> dict[str, Any]:

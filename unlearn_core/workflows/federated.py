@@ -37,6 +37,7 @@ from unlearn_core.measurement import measure
 from unlearn_core.models import ModelCard, ModelSpec, own_normalization, parse_normalization
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Report
+from unlearn_core.provenance import how_chosen
 from unlearn_core.scoring import LEAST_IMAGES
 from unlearn_core.surgery import channel_groups
 from unlearn_core.workflows.answers import (
@@ -104,6 +105,9 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
         "action": asked.action,
         "method": METHOD_OF[asked.action],
         "params": plain(params),
+        "chosen": how_chosen(
+            METHOD_OF[asked.action], plain(params), plain(build(PARAMS[asked.action], {})), tuned=False
+        ),
         "forget": {"classes": [dataset.classes[k] for k in forget], "fraction": 0.0, "digest": split.digest},
         "images": {name: len(getattr(split, name)) for name in ("retain", "forget", "test", "test_forget")},
         "seconds": told["seconds"],

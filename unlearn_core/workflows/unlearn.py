@@ -104,7 +104,14 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
             tuned=asked.variants > 1 and retrained is not None,
         ),
         "ladder": [{"rung": "original", **rung_of(before["evaluation"])}, *main["ladder"]],
-        "controls": {n: {**c, "to_retrain": to_retrain(c, retrained)} for n, c in beside.items()},
+        "controls": {
+            n: {
+                **c,
+                "to_retrain": to_retrain(c, retrained),
+                "chosen": chosen_beside(find_method(n), method, c["params"], loaded.card),
+            }
+            for n, c in beside.items()
+        },
         "to_retrain": to_retrain(main, retrained),
         "before_to_retrain": to_retrain(before, retrained),
         "sparsity": main["sparsity"],
@@ -157,7 +164,21 @@ def control_params(control: Method, method: Method, params: Any, card: ModelCard
 
     The rate of an ascent or of a boundary method, a thousandth of fine-tuning's, would make fine-tuning look idle.
     """
-    if control.name == "retrain" or method.name != "tfidf_prune":
+    if not shares(control, method):
         return method_params(control, {}, card)
     shared = {k: v for k, v in plain(params).items() if k in {s.name for s in settings_of(control.params)}}
     return build(control.params, shared)
+
+
+def shares(control: Method, method: Method) -> bool:
+    """Whether a control takes the settings of the method that it stands beside."""
+    return method.name == "tfidf_prune" and control.name != "retrain"
+
+
+def chosen_beside(control: Method, method: Method, values: Mapping[str, Any], card: ModelCard) -> str:
+    """How a control's settings came about; empty where it has none."""
+    if not values:
+        return ""
+    if shares(control, method):
+        return "shared"
+    return how_chosen(control.name, values, plain(method_params(control, {}, card)), tuned=False)
