@@ -11,9 +11,9 @@ from unlearn_core.errors import UnlearnError
 HERE = Path(__file__).parent
 PAGES = {
     "overview": "Overview",
-    "open": "Open a model",
-    "channel_scores": "Channel scores",
-    "feature_maps": "Feature maps",
+    "open": "Open",
+    "channel_scores": "Scores",
+    "feature_maps": "Maps",
     "forget": "Forget",
     "before_after": "Before / after",
     "compare": "Compare",
@@ -23,7 +23,7 @@ PAGES = {
     "runs": "Runs",
 }
 
-st.set_page_config(page_title="Lethe", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide")
+st.set_page_config(page_title="Lethe", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide", initial_sidebar_state=248)
 st.logo(str(HERE / "assets" / "logo.svg"), size="large")
 page = st.navigation(
     [st.Page(f"pages/{name}.py", title=title, default=name == "overview") for name, title in PAGES.items()],

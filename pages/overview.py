@@ -154,7 +154,7 @@ def _detail(
     )
     if facts.maps is None:
         st.info(
-            "Its maps on images are on Feature maps: they are computed there, from the model and the data."
+            "Its maps on images are on the page Maps: they are computed there, from the model and the data."
         )
     else:
         _strips(facts.maps, stats, focus, channel)

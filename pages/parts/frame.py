@@ -87,7 +87,7 @@ def _pick_model(chosen: selection.Selection) -> None:
             help="Bundled models, those that you opened, with the test accuracy that their card records.",
         )
         st.caption(f"Data set: {md(chosen.data)}")
-    selection.link("pages/open.py", "Open your own model or data →")
+    selection.link("pages/open.py", "Your own model or data →")
 
 
 def _pick_class(chosen: selection.Selection) -> None:

@@ -34,7 +34,7 @@ def pick(page, label, option):
 def test_a_link_to_a_page_as_the_very_first_request_shows_the_whole_app(page):
     page.goto("/runs")
     title(page, "Runs")
-    expect(page.get_by_role("link", name="Channel scores")).to_be_visible()
+    expect(page.get_by_role("link", name="Scores", exact=True)).to_be_visible()
     expect(page.get_by_label("Model", exact=True)).to_be_visible()
     expect(page.get_by_text("There is no run yet")).to_be_visible()
 
@@ -63,11 +63,11 @@ def test_a_checkpoint_from_elsewhere_is_loaded_scored_and_looked_into(
     page.get_by_role("button", name="Open the model").click()
     expect(page.get_by_text("Opened: mine.safetensors")).to_be_visible()
     expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("mine"))
-    page.get_by_role("link", name="Channel scores").first.click()
+    page.get_by_role("link", name="Scores", exact=True).first.click()
     title(page, "Channel scores")
     page.get_by_role("button", name=re.compile("Score")).first.click()
     expect(page.get_by_text(re.compile(r"Why channel \d+ scores"))).to_be_visible(timeout=180_000)
-    page.get_by_role("link", name="Feature maps").first.click()
+    page.get_by_role("link", name="Maps", exact=True).first.click()
     title(page, "Feature maps")
     expect(page.get_by_text("Test images that drive it most")).to_be_visible()
     monkeypatch.setenv("LETHE_HOME", str(lethe_home))
