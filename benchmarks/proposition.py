@@ -16,7 +16,9 @@ images, in evaluation mode.
 import argparse
 import copy
 import datetime
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from torch.nn import functional
@@ -155,8 +157,10 @@ def keep(args, loaded, classes, fraction, points, seeds):
     what = f"forgetting {', '.join(classes)}" if classes else f"forgetting a random {fraction:.0%}"
     many = f"{seeds} seed{'s' * (seeds > 1)}"
     about = f"{loaded.card.name}: the error of gradient ascent and its bound over sparsity, {what}, {many}."
-    command = f"python -m benchmarks.proposition --model {args.model} --data {args.dataset.spec.name} " + (
-        f"--forget {','.join(classes)}" if classes else f"--fraction {fraction:g}"
+    # Without the folders where this machine keeps images and models.
+    named = {args.data: args.dataset.spec.name, args.model: Path(args.model).name}
+    command = " ".join(
+        ["python -m benchmarks.proposition", *(named.get(word, word) for word in sys.argv[1:])]
     )
     curve = {
         "model": loaded.card.name,

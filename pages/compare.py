@@ -10,6 +10,7 @@ from pages.parts import (
     compare_table,
     compare_trials,
     frame,
+    origins,
     selection,
 )
 from pages.parts.text import md
@@ -109,10 +110,7 @@ def _origin(scenario: Scenario, found: compare_trials.Found) -> None:
             st.markdown(
                 f"{runs} finished run{'s' if runs > 1 else ''}, kept on the Runs page or with the app."
             )
-        for study in stored:
-            machine = ", ".join(f"{k}: {v}" for k, v in study.machine.items() if v)
-            st.markdown(md(f"Stored study {study.name}, {study.date}. {study.about} Measured on: {machine}."))
-            st.code(study.command, language="bash")
+        origins.draw(stored)
         st.markdown(
             "Gaps are taken seed by seed, to the retrained model of the same forget set: at the same sparsity where there is "
             "one, else dense; of the same seed where there is one. What differs stands in the column “Beside”."

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.parts import (
     frame,
+    origins,
     selection,
     sparsity_bound,
     sparsity_form,
@@ -53,8 +54,10 @@ def page() -> None:
         _nothing(chosen)
     elif view == _TABS[1]:
         sparsity_l1.draw(family)
+        _origin(family)
     else:
         sparsity_sweep.draw(family)
+        _origin(family)
         sparsity_queue.draw(family, chosen)
 
 
@@ -111,6 +114,15 @@ def _about(family: Family | None) -> str:
     sparse = _many(sum(bool(sparsity) for sparsity, _ in places(family)), "sparsity", "sparsities")
     told = [*told, f"up to {_many(seeds, 'seed', 'seeds')}"]
     return f"{sparse} beside the dense model · {' · '.join(told)}"
+
+
+def _origin(family: Family) -> None:
+    """The commands that repeat the stored studies behind the figures."""
+    sources = {t.source for t in family.trials}
+    stored = [s for s in sparsity_trials.stored() if s.name in sources]
+    if stored:
+        with st.expander("Where these numbers come from"):
+            origins.draw(stored)
 
 
 def _many(count: int, one: str, several: str) -> str:

@@ -142,7 +142,12 @@ def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_pa
 
     def followed(kind, request, device):
         asked.append(request["settings"])
-        values = {"forget_test_accuracy": 0.5, "retain_test_accuracy": 0.9}
+        values = {
+            "forget_test_accuracy": 0.5,
+            "retain_test_accuracy": 0.9,
+            "ua": 0.125,
+            "mia": {"efficacy": 0.75},
+        }
         result = {
             "before": values,
             "pruned": None,
@@ -161,11 +166,15 @@ def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_pa
     assert len({r["run"] for r in listed}) == 3
     assert [s["seed"] for s in asked] == [4, 0, 2]
     assert len({s["group"] for s in asked}) == 1 and asked[0]["group"]
+    assert main([*words, "1"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split()[:6] == ["forget", "retain", "UA", "MIA", "RA", "TA"]
+    assert shown[1].split() == ["before", "50.0%", "90.0%", "12.5%", "75.0%", "-", "-"]
     assert main([*words, "1,x"]) == 2
     assert "Seeds can't be" in capsys.readouterr().err
     assert main([*words, "1,2", "--out", "model.safetensors"]) == 2
     assert "--out takes one model" in capsys.readouterr().err
-    assert len(asked) == 3
+    assert len(asked) == 4
 
 
 def test_a_run_that_was_cancelled_is_exit_status_1(monkeypatch, tmp_path, capsys):

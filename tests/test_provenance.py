@@ -5,6 +5,7 @@ import pytest
 from unlearn_core.advice import PRESETS
 from unlearn_core.params import build, plain
 from unlearn_core.provenance import CHOSEN, how_chosen, told
+from unlearn_core.sparsify import SPARSIFIERS
 from unlearn_core.unlearning import METHODS
 
 DEFAULTS = {"lr": 0.01, "epochs": 10, "precision": "auto"}
@@ -43,6 +44,17 @@ def test_what_the_authors_did_not_run_is_not_called_published() -> None:
     released = {**defaults, "solver": "released"}
     assert how_chosen("influence", released, defaults, tuned=False) == "published"
     assert how_chosen("influence", {**defaults, "alpha": 5.0}, defaults, tuned=False) == "by hand"
+
+
+def test_without_settings_nothing_was_chosen() -> None:
+    assert how_chosen("mask_logit", {}, {}, tuned=False) == ""
+
+
+def test_the_papers_masks_took_more_epochs_than_ours() -> None:
+    recipe = plain(build(SPARSIFIERS["omp"].params, {}))
+    assert how_chosen("omp", recipe, recipe, tuned=False) == "recommended"
+    papers = {**recipe, "epochs": 182, "lr": 0.1, "schedule": "multistep", "rewind_epoch": 8}
+    assert how_chosen("omp", papers, recipe, tuned=False) == "published"
 
 
 def test_every_word_is_explained() -> None:

@@ -134,13 +134,13 @@ def collect(
     """
     import torch
 
-    from unlearn_core.inference import batch_for, evaluating
+    from unlearn_core.inference import batch_for, evaluating, exact_device
 
     device = next(model.parameters()).device
-    batch_size = batch_size or batch_for(device)
-    one_hot = torch.eye(len(classes), dtype=torch.float64, device=device)
+    batch_size, exact = batch_size or batch_for(device), exact_device(device)
+    one_hot = torch.eye(len(classes), dtype=torch.float64, device=exact)
     pooled: dict[str, torch.Tensor] = {}  # of the present batch, in the order of the forward pass
-    sums = torch.zeros(len(classes), 0, dtype=torch.float64, device=device)
+    sums = torch.zeros(len(classes), 0, dtype=torch.float64, device=exact)
 
     def pool(layer: str, maps: torch.Tensor) -> None:
         means = maps.float().mean(dim=(2, 3))
@@ -153,10 +153,10 @@ def collect(
         points = tap_points(model, images.images[:2].to(device), tap)
         with tapped(points, pool):
             for step, start in enumerate(steps):
-                labels = images.labels[start : start + batch_size].to(device)
+                labels = images.labels[start : start + batch_size].to(exact)
                 model(images.images[start : start + batch_size].to(device))
                 # All layers at once: one product instead of one a layer.
-                part = one_hot[labels].T @ torch.cat(list(pooled.values()), dim=1).double()
+                part = one_hot[labels].T @ torch.cat(list(pooled.values()), dim=1).to(exact).double()
                 sums = part + sums if step else part
                 report(Progress("reading activations", step + 1, len(steps)))
     counts = np.bincount(images.labels.numpy(), minlength=len(classes)).astype(np.int64)

@@ -19,6 +19,7 @@ from unlearn_core import jobs
 from unlearn_core.artifacts import plain_json, write_bytes
 from unlearn_core.errors import UnlearnError
 from unlearn_core.grid import expand, group_id, seeds_in
+from unlearn_core.measures import values_of
 from unlearn_core.params import Setting, build, settings_of
 from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.reproduce import command_line
@@ -366,12 +367,13 @@ def _told(result: Mapping[str, Any]) -> str:
     """The result of unlearning as a small table."""
     rows = [("before", result["before"]), ("pruned", result["pruned"]), ("after", result["after"])]
     rows += [(f"control: {name}", control["evaluation"]) for name, control in result["controls"].items()]
-    lines = [f"{'':26}{'forget':>10}{'retain':>10}   (test accuracy)"]
+    titles = ("forget", "retain", "UA", "MIA", "RA", "TA")
+    lines = [f"{'':26}{''.join(f'{title:>10}' for title in titles)}   (forget, retain: test accuracy)"]
     for name, values in rows:
         if values:
-            lines.append(
-                f"{name:26}{_percent(values['forget_test_accuracy'])}{_percent(values['retain_test_accuracy'])}"
-            )
+            tested = (values["forget_test_accuracy"], values["retain_test_accuracy"])
+            shown = (*tested, *values_of(values).values())
+            lines.append(f"{name:26}{''.join(_percent(share) for share in shown)}".rstrip())
     return "\n".join([*lines, f"{result['seconds']:.1f} s", *result["notes"]])
 
 

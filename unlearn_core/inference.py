@@ -31,6 +31,11 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def exact_device(device: torch.device) -> torch.device:
+    """Where float64 is computed for a model on that device: there, but for MPS, which knows no float64, on the CPU."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 def choose_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
     """The type of a training step's arithmetic.
 

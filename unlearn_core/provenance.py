@@ -6,7 +6,8 @@ from typing import Any
 from unlearn_core.advice import PRESETS
 
 CHOSEN: Mapping[str, str] = {
-    "published": "the values that come with the method, from its paper or its authors' code",
+    "published": "rate, epochs and weights as in the method's paper or its authors' code; batch, momentum and shifts of the "
+    "images are Lethe's",
     "recommended": "Lethe's own defaults or the model's own recipe, which differ from the published settings",
     "by hand": "changed by hand",
     "shared": "those of the method that it stands beside, so that nothing else differs",
@@ -16,17 +17,22 @@ CHOSEN: Mapping[str, str] = {
 
 # A machine's arithmetic and memory are no choice about the method.
 _OF_THE_MACHINE = frozenset({"precision", "memory"})
+_FROM_SCRATCH = {"epochs": 182, "lr": 0.1, "schedule": "multistep"}
 _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "tfidf_prune": PRESETS["Paper as released (global threshold)"],
     "random_prune": PRESETS["Paper as released (global threshold)"],
-    "retrain": {"epochs": 182, "lr": 0.1, "schedule": "multistep"},
+    "retrain": _FROM_SCRATCH,
+    "omp": {**_FROM_SCRATCH, "rewind_epoch": 8},
+    "imp": {**_FROM_SCRATCH, "rewind_epoch": 8},
+    "synflow": _FROM_SCRATCH,
+    "random": _FROM_SCRATCH,
     "influence": {"solver": "released"},
 }
 """Where the defaults aren't the published settings: what the published ones have otherwise."""
 
 
 def how_chosen(method: str, values: Mapping[str, Any], defaults: Mapping[str, Any], *, tuned: bool) -> str:
-    """A key of `CHOSEN`.
+    """A key of `CHOSEN`; empty for a method without settings.
 
     Args:
         method: Name in the registry.
@@ -34,6 +40,8 @@ def how_chosen(method: str, values: Mapping[str, Any], defaults: Mapping[str, An
         defaults: The method's defaults; for retraining, the model's own recipe.
         tuned: Whether it is one of several settings that were run beside retraining.
     """
+    if not values:
+        return ""
     if tuned:
         return "tuned"
     if method in _PUBLISHED and _same(values, {**defaults, **_PUBLISHED[method]}):

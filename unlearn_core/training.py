@@ -64,12 +64,14 @@ class Pass:
         loss: What a step minimises.
         batch_size: Images in a step; 0 takes the recipe's.
         after_step: Called after each step of this pass, with the learning rate that it had.
+        most: A loss beyond this has diverged.
     """
 
     images: ImageSet
     loss: Loss
     batch_size: int = 0
     after_step: Callable[[float], None] = lambda rate: None
+    most: float = DIVERGED
 
 
 def cross_entropy(model: nn.Module, images: UInt8[Tensor, "n 3 H W"], labels: Int64[Tensor, " n"]) -> Tensor:
@@ -174,7 +176,7 @@ def fit_passes(
                     schedule.step()
                     part.after_step(rate)
                     after_step()
-                    _require_bounded(value, epoch, recipe)
+                    _require_bounded(value, epoch, recipe, part.most)
                     done += 1
                     metrics = {**metrics, "loss": value.item(), "lr": schedule.get_last_lr()[0]}
                     if done < end:
@@ -281,10 +283,10 @@ def _train_mode(model: nn.Module, recipe: Recipe) -> None:
                 module.eval()
 
 
-def _require_bounded(value: Tensor, epoch: int, recipe: Recipe) -> None:
+def _require_bounded(value: Tensor, epoch: int, recipe: Recipe, most: float) -> None:
     if not torch.isfinite(value):
         what = "is no longer a finite number"
-    elif abs(value.item()) > DIVERGED:
+    elif abs(value.item()) > most:
         what = f"has grown to {value.item():.3g}"
     else:
         return

@@ -56,9 +56,10 @@ def draw(found: Audited) -> None:
         st.markdown(f"**{title}.** {about} {md(_null(found, rows, name))}")
     if found.classes:
         st.caption(
-            "Where a class is forgotten, the test images that MIA efficacy learns from hold none of that class. So any "
-            "model that gives the class low confidence scores near 100, whether it has forgotten or only hides it; see the "
-            "masked logit. The threshold attack compares with unseen images of the same class instead."
+            "Where a class is forgotten, the test images that MIA efficacy learns from hold none of that class. On images to "
+            "which a model gives a confidence that no other image has, the machine's curve runs out to one side or the other: "
+            "efficacy is then 0 or 100 and changes with the seed, whether the class is forgotten or only hidden; see the masked "
+            "logit. The threshold attack compares with unseen images of the same class instead."
         )
     st.caption(
         "MIA efficacy and privacy: Jia et al., NeurIPS 2023. Loss attack: NeurIPS 2023 machine unlearning challenge."

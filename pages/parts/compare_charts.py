@@ -54,7 +54,7 @@ def draw(picked: Sequence[Row], names: Names, random_share: bool) -> None:
     lines = [_line(row, names) for row in shown]
     left, right = st.columns([1.1, 1], gap="medium")
     with left:
-        _axes(lines, random_share)
+        _axes(lines, random_share, any(r.kind == "reference" for r in shown))
     with right:
         _classes(shown, lines, names)
 
@@ -81,7 +81,7 @@ def open_two(picked: Sequence[Row], names: Names) -> None:
         selection.link("pages/before_after.py", "Open A and B in Before / after →", a=own[a], b=own[b])
 
 
-def _axes(lines: Sequence[Mapping[str, Any]], random_share: bool) -> None:
+def _axes(lines: Sequence[Mapping[str, Any]], random_share: bool, retrained: bool) -> None:
     st.subheader("Five axes")
     st.altair_chart(inked(five_axes(lines)), width="content")
     aim = (
@@ -89,8 +89,9 @@ def _axes(lines: Sequence[Mapping[str, Any]], random_share: bool) -> None:
         if random_share
         else "for a whole class its UA is 100 %"
     )
+    wide = "the wide grey line, retraining" if retrained else "what retraining gives, which is not drawn here"
     st.caption(
-        f"The aim is the wide grey line, retraining; {aim}. Outwards: UA and MIA-efficacy higher, so more forgotten; RA and TA "
+        f"The aim is {wide}; {aim}. Outwards: UA and MIA-efficacy higher, so more forgotten; RA and TA "
         "higher, so more kept; run time shorter, on a logarithmic axis, at the rim 1 % of retraining's or less. Each axis has "
         "its own ends, written at its rim; controls are dashed."
     )  # fmt: skip
@@ -107,6 +108,7 @@ def _classes(picked: Sequence[Row], lines: Sequence[Mapping[str, Any]], names: N
     shown = telling_classes(rows)
     st.altair_chart(inked(class_bars(shown, lines)), width="stretch")
     classes = len({r["class"] for r in rows})
+    grey = " · grey bars: retraining" if any(r.kind == "reference" for r in picked) else ""
     part = (
         f" The {MOST_CLASSES} of {classes} classes on which they differ most; all in the table."
         if classes > MOST_CLASSES
@@ -114,7 +116,7 @@ def _classes(picked: Sequence[Row], lines: Sequence[Mapping[str, Any]], names: N
     )
     st.caption(
         "Test accuracy; ✕ forgotten class · whiskers: 95 % intervals, of the mean over seeds, or Wilson's of the test images "
-        f"where there is one seed · grey bars: retraining.{part}"
+        f"where there is one seed{grey}.{part}"
     )
     table_behind(rows, "methods_by_class")
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts import origins
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.text import md
@@ -56,7 +57,8 @@ def draw(studies: list[Study]) -> None:
         st.altair_chart(inked(plots.legend(names, "", 1)), width="stretch", key=f"bound legend {study.name}")
         st.caption(md(ERRORS))
         st.caption(md(SETTING))
-        st.caption(md(f"{study.about} Stored {study.date}."))
+    with st.expander("Where these numbers come from"):
+        origins.draw([study])
     table_behind([_told(p) for p in _points(study)], f"bound-{study.name}", formats=_FORMATS)
 
 

@@ -1,7 +1,7 @@
 """What of the sweep is missing for the selected model, and a button that queues it as ordinary runs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -25,6 +25,14 @@ _REFUSED = "sparsity refused"
 Cells = Sequence[tuple[float, str]]
 
 
+class _Forget(NamedTuple):
+    """What is to be forgotten: classes, or a random share and the seed of its draw."""
+
+    classes: tuple[str, ...]
+    fraction: float = 0.0
+    draw: int = 0
+
+
 def draw(family: Family | None, chosen: selection.Selection) -> None:
     """The missing cells for the selected model; another model's sweep is only told of."""
     st.subheader("Fill the gaps")
@@ -33,14 +41,14 @@ def draw(family: Family | None, chosen: selection.Selection) -> None:
             md(f"These figures are of {family.model}; select it in the sidebar to queue what is missing.")
         )
         return
-    classes, fraction = (family.classes, family.fraction) if family else (chosen.forget, 0.0)
-    if not classes and not fraction:
+    forget = _Forget(family.classes, family.fraction, family.draw) if family else _Forget(chosen.forget)
+    if not forget.classes and not forget.fraction:
         st.info(
             "Nothing is stored for this model yet. Put a class into the forget basket in the sidebar, and queue a sweep here."
         )
         return
     cells, maker = _wanted(family)
-    cells = [c for c in cells if c not in _pending(chosen, classes, fraction, maker)]
+    cells = [c for c in cells if c not in _pending(chosen, forget, maker)]
     sparse = sorted({s for s, _ in cells if s and not _made(chosen, maker, s)})
     if not cells:
         st.caption("Everything that is chosen here was measured, or is waiting in the queue.")
@@ -52,8 +60,8 @@ def draw(family: Family | None, chosen: selection.Selection) -> None:
         st.warning(f"At most {MOST} runs can be queued at once; choose fewer sparsities or methods.")
         return
     device = forget_form.devices()[0]
-    _button(chosen, classes, fraction, cells, sparse, maker, device)
-    st.caption(md(_time(chosen, classes, fraction, cells, sparse, maker, device)))
+    _button(chosen, forget, cells, sparse, maker, device)
+    st.caption(md(_time(chosen, forget, cells, sparse, maker, device)))
 
 
 def _wanted(family: Family | None) -> tuple[list[tuple[float, str]], str]:
@@ -105,8 +113,7 @@ def _sentence(cells: Cells, sparse: Sequence[float], maker: str) -> str:
 
 def _button(
     chosen: selection.Selection,
-    classes: tuple[str, ...],
-    fraction: float,
+    forget: _Forget,
     cells: Cells,
     sparse: Sequence[float],
     maker: str,
@@ -119,7 +126,7 @@ def _button(
         type="primary",
         key="sparsity queue",
         on_click=_submit,
-        args=(chosen, classes, fraction, cells, maker, device, nonce),
+        args=(chosen, forget, cells, maker, device, nonce),
     )
     if st.session_state.get(_REFUSED):
         st.error(md(st.session_state.pop(_REFUSED)))
@@ -127,8 +134,7 @@ def _button(
 
 def _submit(
     chosen: selection.Selection,
-    classes: tuple[str, ...],
-    fraction: float,
+    forget: _Forget,
     cells: Cells,
     maker: str,
     device: str,
@@ -145,8 +151,8 @@ def _submit(
                     store(), "sparsify", request, hashed(nonce, request, device), device, name
                 )
                 made[sparsity] = f"run:{record.id}"
-            request = _unlearn(chosen, classes, fraction, method, made[sparsity], device)
-            what = ", ".join(classes) or f"{fraction:.0%}"
+            request = _unlearn(chosen, forget, method, made[sparsity], device)
+            what = ", ".join(forget.classes) or f"{forget.fraction:.0%}"
             name = f"Forget {what} · {methods.LABELS.get(method, method)} · {100 * sparsity:.4g} % sparse"
             jobs.submit(store(), "unlearn", request, hashed(nonce, request, device), device, name)
     except UnlearnError as error:
@@ -171,8 +177,7 @@ def _sparsify(chosen: selection.Selection, maker: str, sparsity: float, device: 
 
 def _unlearn(
     chosen: selection.Selection,
-    classes: tuple[str, ...],
-    fraction: float,
+    forget: _Forget,
     method: str,
     model: str,
     device: str,
@@ -180,8 +185,9 @@ def _unlearn(
     settings = {
         "model": model,
         "data": chosen.data,
-        "forget": "" if fraction else forget_form.names_of(classes),
-        "fraction": fraction,
+        "forget": "" if forget.fraction else forget_form.names_of(forget.classes),
+        "fraction": forget.fraction,
+        "share_seed": forget.draw,
         "method": method,
         "controls": "none",
         "seed": 0,
@@ -205,18 +211,16 @@ def _made(chosen: selection.Selection, maker: str, sparsity: float) -> str:
     return ""
 
 
-def _pending(
-    chosen: selection.Selection, classes: tuple[str, ...], fraction: float, maker: str
-) -> set[tuple[float, str]]:
+def _pending(chosen: selection.Selection, forget: _Forget, maker: str) -> set[tuple[float, str]]:
     """What waits or runs already."""
     found = set()
     sparse = {_made(chosen, maker, s): s for s in STEPS if s}
     sparse.pop("", None)
     for record in store().unfinished():
         asked = record.request.get("settings", {})
-        if record.kind != "unlearn" or float(asked.get("fraction") or 0) != fraction:
-            continue
-        if asked.get("forget") != ("" if fraction else forget_form.names_of(classes)):
+        wanted = _unlearn(chosen, forget, "", "", "")["settings"]
+        same = all((asked.get(k) or "") == (wanted[k] or "") for k in ("forget", "fraction", "share_seed"))
+        if record.kind != "unlearn" or not same:
             continue
         sparsity = 0.0 if asked["model"] == chosen.model else sparse.get(asked["model"])
         if sparsity is not None:
@@ -226,8 +230,7 @@ def _pending(
 
 def _time(
     chosen: selection.Selection,
-    classes: tuple[str, ...],
-    fraction: float,
+    forget: _Forget,
     cells: Cells,
     sparse: Sequence[float],
     maker: str,
@@ -236,7 +239,7 @@ def _time(
     if store().unfinished():
         return "The time is not estimated while another run is using the machine."
     try:
-        requests = [_unlearn(chosen, classes, fraction, m, chosen.model, device) for _, m in cells]
+        requests = [_unlearn(chosen, forget, m, chosen.model, device) for _, m in cells]
         told = f"Unlearning: {estimate(chosen, requests, device)}"
         if sparse:
             total = sum(

@@ -12,6 +12,7 @@ from pages.parts.opened import store
 from pages.parts.run_words import duration, title_of
 from pages.parts.text import md
 from unlearn_core.plots import sparsity as plots
+from unlearn_core.provenance import told as told_of
 from unlearn_core.runs import RunRecord, events
 
 
@@ -58,6 +59,8 @@ def numbers(result: Mapping[str, Any]) -> None:
         column.metric(name, value, delta, delta_color="off")
     if shared:
         st.markdown(md(overlap_text(result)))
+    if told_of(result.get("chosen", "")):
+        st.caption(md(told_of(result["chosen"])))
 
 
 def overlap_text(result: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from unlearn_core.experiments.sweep import (
 from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.plots import sparsity as plots
 
+_CLOCKS = " Run time is that of the stored studies alone: your own runs were timed on another machine."
 _COLUMNS = 3
 _SHORT = {"ua": "UA", "mia": "MIA", "ra": "RA", "ta": "TA", "seconds": "run time, s", "avg_gap": "avg. gap"}
 READ_GREY = (
@@ -111,7 +112,8 @@ def _scrubbed(family: Family, chosen: list[Series], names: dict[Series, str], ma
                 column.altair_chart(inked(chart), width="stretch", key=f"sparsity {quantity} {family.key}")
             else:
                 column.info(f"{plots.TITLES[quantity]}: nothing measured yet.")
-    st.caption(md(f"{READ_GREY} {_READ}"))
+    mixed = family.stored and not all(t.stored for t in family.trials)
+    st.caption(md(f"{READ_GREY} {_READ}{_CLOCKS if mixed else ''}"))
     table_behind(_told(rows), f"sparsity-{family.key}")
     if place:
         _at(family, drawn, names, place, _styled(order, shown))

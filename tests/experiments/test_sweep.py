@@ -222,3 +222,21 @@ def test_what_is_missing_begins_with_retraining(swept):
 def test_the_nearest_sparse_place():
     assert nearest([DENSE, (0.5, "omp"), (0.9, "omp")], 0.95) == (0.9, "omp")
     assert nearest([DENSE], 0.95) is None
+
+
+def test_two_draws_of_a_random_share_are_two_families():
+    shared = {"classes": (), "fraction": 0.1}
+    trials = [trial("retrain", **shared), trial("retrain", **shared, draw=3, digest="other")]
+    assert {f.forgets for f in families(trials)} == {
+        "a random 10% of the images",
+        "a random 10% of the images, draw 3",
+    }
+    assert len({f.key for f in families(trials)}) == 2
+
+
+def test_run_time_is_that_of_one_machine():
+    own = "20260101T000000Z-abcdefghijklmnop"
+    (family,) = families([trial("scrub", seconds=2.0), trial("scrub", seed=1, seconds=8.0, source=own)])
+    (series,) = series_of(family)
+    values = values_at(family, series, DENSE)
+    assert (values["ua"].count, values["seconds"].count, values["seconds"].mean) == (2, 1, 2.0)

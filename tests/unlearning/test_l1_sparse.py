@@ -7,7 +7,7 @@ import torch
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import build
-from unlearn_core.training import cross_entropy
+from unlearn_core.training import DIVERGED, cross_entropy
 from unlearn_core.unlearning.l1_sparse import (
     L1SparseParams,
     _penalised,
@@ -34,6 +34,16 @@ QUICK = {"epochs": 2, "batch_size": 20, "lr": 0.02, "augment": "none", "precisio
 def test_the_schedules(penalty, free, expected):
     params = build(L1SparseParams, {"epochs": 4, "gamma": 2, "penalty": penalty, "free_epochs": free})
     assert gammas(params) == pytest.approx(expected)
+
+
+def test_a_large_penalty_is_no_divergence(trained, task_of):
+    model = copy.deepcopy(trained)
+    with torch.no_grad():
+        for p in model.net.parameters():
+            p.mul_(1000 if p.ndim == 4 else 1)  # behind a batch norm that changes no answer
+    assert 10 * sum(p.abs().sum() for p in model.net.parameters()) > DIVERGED
+    values = {**QUICK, "lr": 1e-9, "gamma": 10.0, "epochs": 1}
+    assert run(model, build(L1SparseParams, values), task_of()).facts["sparsity"] < 1
 
 
 def test_more_free_epochs_than_epochs_are_refused():

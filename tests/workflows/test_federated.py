@@ -52,7 +52,10 @@ def test_results_hold_what_unlearnings_hold(runs):
         assert result["kind"] == "federated" and result["action"] == action
         assert json.loads(json.dumps(result, default=str))
         assert result["ladder"][-1]["test_accuracy"] == result["after"]["test_accuracy"]
-        assert open_model(folder / "model.safetensors").card.facts["federated"]["partition"]
+        model = open_model(folder / "model.safetensors")
+        assert model.card.facts["federated"]["partition"]
+        assert model.card.facts["accuracy"] == result["after"]["test_accuracy"]
+        assert model.card.facts["weights_digest"] == model.digest
         for name in ("before", "after"):
             assert (folder / f"predictions_{name}.npz").is_file()
     unlearned = runs["unlearn"][0]

@@ -47,6 +47,10 @@ def test_result_and_artifacts(inputs, tmp_path):
     assert result["pruned"]["per_class"] == result["ladder"][1]["per_class"]
     assert set(result["controls"]) == {"mask_logit", "random_prune", "fine_tune", "retrain"}
     assert result["controls"]["mask_logit"]["evaluation"]["forget_test_accuracy"] == 0
+    made = open_model(tmp_path / "run" / "model.safetensors")
+    assert made.card.facts["accuracy"] == result["after"]["test_accuracy"]
+    assert made.card.facts["per_class"] == result["after"]["per_class"]
+    assert made.card.facts["weights_digest"] == made.digest
     assert result["controls"]["retrain"]["params"]["lr"] == 0.05  # the card's own recipe
     chosen = {name: control["chosen"] for name, control in result["controls"].items()}
     assert chosen == {

@@ -50,6 +50,7 @@ class Family:
         data: Data set.
         classes: Forgotten classes; empty for a random share.
         fraction: Random share that is forgotten; 0 for classes.
+        draw: Seed of its draw; 0 for classes.
         cells: The trials of each (method, settings, place), one a seed.
         retrained: Every retrained model, by place.
     """
@@ -61,6 +62,7 @@ class Family:
     data: str
     classes: tuple[str, ...]
     fraction: float
+    draw: int
     cells: Mapping[tuple[str, Settings, Place], tuple[Trial, ...]]
     retrained: Mapping[Place, tuple[Trial, ...]]
 
@@ -70,11 +72,16 @@ class Family:
         return tuple(t for cell in self.cells.values() for t in cell)
 
     @property
+    def stored(self) -> bool:
+        """Whether some of them came with the app: their seconds are another machine's than those of one's own runs."""
+        return any(t.stored for t in self.trials)
+
+    @property
     def forgets(self) -> str:
         """What is forgotten, in words."""
         if self.classes:
             return f"class{'es' if len(self.classes) > 1 else ''} {', '.join(self.classes)}"
-        return f"a random {self.fraction:.0%} of the images"
+        return f"a random {self.fraction:.0%} of the images{f', draw {self.draw}' if self.draw else ''}"
 
     @property
     def label(self) -> str:
@@ -101,7 +108,7 @@ def families(trials: Iterable[Trial]) -> list[Family]:
     """The trials by dense model and what is forgotten, those with the most sparsities first; what is twice counts once."""
     groups: dict[tuple[Any, ...], list[Trial]] = defaultdict(list)
     for t in trials:
-        groups[t.base, *t.scenario].append(t)
+        groups[t.base, *t.scenario, t.draw].append(t)
     found = [_family(group) for group in groups.values()]
     return sorted(found, key=lambda f: (-len(places(f)), -len(f.trials), f.label))
 
@@ -150,9 +157,13 @@ def avg_gap(family: Family, trial: Trial) -> float | None:
 
 
 def values_at(family: Family, series: Series, place: Place) -> dict[str, Interval]:
-    """Each quantity's mean and 95 % interval over seeds; a count of 0 where it wasn't measured."""
+    """Each quantity's mean and 95 % interval over seeds; a count of 0 where it wasn't measured.
+
+    Seconds are one machine's: those of the stored trials, where there are any.
+    """
     there = trials_at(family, series, place)
-    found = {name: [getattr(t, name) for t in there] for name in (*MEASURES, "seconds")}
+    found = {name: [getattr(t, name) for t in there] for name in MEASURES}
+    found["seconds"] = [t.seconds for t in there if bool(t.stored) == family.stored]
     found["avg_gap"] = [] if series.method == REFERENCE else [avg_gap(family, t) for t in there]
     return {name: interval([v for v in values if v is not None]) for name, values in found.items()}
 
@@ -269,7 +280,7 @@ def _where(place: Place) -> dict[str, Any]:
 
 def _family(trials: Sequence[Trial]) -> Family:
     first = next((t for t in trials if not t.sparsity), trials[0])
-    key = hashlib.sha256(json.dumps([first.base, *first.scenario]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(json.dumps([first.base, *first.scenario, first.draw]).encode()).hexdigest()[:12]
     cells: dict[tuple[str, Settings, Place], dict[int, Trial]] = defaultdict(dict)
     # Retraining is one series: settings of somebody's own count only where there are no others.
     for t in sorted(trials, key=of_ones_own):
@@ -278,7 +289,7 @@ def _family(trials: Sequence[Trial]) -> Family:
     retrained: dict[Place, list[Trial]] = defaultdict(list)
     for t in references(grouped(trials)):
         retrained[place_of(t)].append(t)
-    about = (first.model, first.base, first.arch, first.data, first.classes, first.fraction)
+    about = (first.model, first.base, first.arch, first.data, first.classes, first.fraction, first.draw)
     return Family(key, *about, kept, {place: tuple(there) for place, there in retrained.items()})
 
 

@@ -50,6 +50,7 @@ class Trial:
         sparsifier: How they were chosen, and whether without the forget set ("omp, strict"); empty for a dense one.
         seconds: Everything that the method itself needed, without making the model sparse beforehand; None for the original.
         preparing: Of these, the seconds until channels were pruned, before fine-tuning; None for methods that prune none.
+        draw: Seed of the draw of a random share; 0 for classes.
         sparsifying: Seconds that making the model sparse took beforehand, training included; None for a dense one.
         ua: Unlearning accuracy: 1 less the accuracy on the forget set.
         mia: MIA efficacy: share of the forget set that is judged not to have been trained on.
@@ -102,6 +103,7 @@ class Trial:
     facts: Plain
     course: tuple[tuple[float, float], ...] = ()
     sparsifying: float | None = None
+    draw: int = 0
 
     @property
     def stored(self) -> str:
@@ -123,8 +125,10 @@ def to_plain(trial: Trial) -> dict[str, Any]:
 
 def from_plain(values: Plain) -> Trial:
     """The trial that `to_plain` made the values of."""
-    listed = {f.name: values[f.name] for f in fields(Trial) if f.name not in ("course", "sparsifying")}
-    listed["sparsifying"] = values.get("sparsifying")
+    listed = {
+        f.name: values[f.name] for f in fields(Trial) if f.name not in ("course", "sparsifying", "draw")
+    }
+    listed |= {"sparsifying": values.get("sparsifying"), "draw": int(values.get("draw", 0))}
     listed["course"] = tuple((float(s), float(share)) for s, share in values.get("course", ()))
     for name in ("classes", "per_class", "per_class_total", "names"):
         listed[name] = tuple(listed[name])
@@ -190,6 +194,7 @@ def _shared(source: str, result: Plain, request: Plain, sparse: Plain) -> dict[s
         "fraction": float(forget["fraction"]),
         "digest": forget["digest"],
         "seed": int(request.get("settings", {}).get("seed", 0)),
+        "draw": int(request.get("settings", {}).get("share_seed") or 0) if forget["fraction"] else 0,
         # Where the sparse model's card is gone, the result still knows how sparse it was.
         "sparsity": float(sparse.get("sparsity", {}).get("measured", result.get("sparsity") or 0.0)),
         "sparsifier": _sparsifier(sparse.get("sparsity", {}), forget["digest"]),

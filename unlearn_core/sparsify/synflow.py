@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unlearn_core.errors import UnlearnError
+from unlearn_core.inference import device_of, exact_device
 from unlearn_core.params import setting
 from unlearn_core.progress import Progress
 from unlearn_core.sparsify.mask import conv_weights, count_to_keep, keep_highest
@@ -29,9 +30,8 @@ class SynFlowParams(SparseRecipe):
 def find(params: SynFlowParams, task: SparseTask) -> Found:
     """The mask of a newly initialised network, which training then begins with."""
     model = task.fresh(task.seed)
-    device = next(model.parameters()).device
-    ones = torch.ones(1, model.in_channels, *task.size, dtype=torch.float64, device=device)
     net = positive(model.net)
+    ones = torch.ones(1, model.in_channels, *task.size, dtype=torch.float64, device=device_of(net))
     total = sum(w.numel() for w in conv_weights(net).values())
     for k in range(1, params.rounds + 1):
         share_gone = 1 - (1 - params.sparsity) ** (k / params.rounds)
@@ -43,7 +43,7 @@ def find(params: SynFlowParams, task: SparseTask) -> Found:
 
 def positive(net: nn.Module) -> nn.Module:
     """A copy in float64 and evaluation mode with the absolute value of every weight and buffer: no sign is lost."""
-    net = copy.deepcopy(net).double().eval()
+    net = copy.deepcopy(net).to(exact_device(device_of(net))).double().eval()
     with torch.no_grad():
         for tensor in net.state_dict().values():
             if tensor.is_floating_point():

@@ -126,10 +126,10 @@ def gram_of(
     total, done = len(parts) * (len(parts) + 1) // 2, 0
     for i, left in enumerate(parts):
         at_left = rows(left)
-        projected[left] = (at_left @ v).double().cpu()
+        projected[left] = (at_left @ v).cpu().double()
         for right in parts[i:]:
             at_right = at_left if right is left else rows(right)
-            block = (at_left @ at_right.T).double().cpu()
+            block = (at_left @ at_right.T).cpu().double()
             gram[left[:, None], right] = block
             gram[right[:, None], left] = block.T
             done += 1

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models import Classifier
 from unlearn_core.params import setting
-from unlearn_core.training import SCHEDULES, Loss, Pass, Recipe, cross_entropy
+from unlearn_core.training import DIVERGED, SCHEDULES, Loss, Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend
 
@@ -106,7 +106,10 @@ def sparsity(model: Classifier) -> Mapping[str, Any]:
 def _penalised(model: Classifier, gamma: float, params: L1SparseParams, task: Task) -> Pass:
     tensors = penalised_parameters(model.net, params)
     if not params.proximal:
-        return Pass(task.split.retain, _with_norm(tensors, gamma))
+        # A large penalty is no divergence: of many weights it is a large number from the first step on.
+        return Pass(
+            task.split.retain, _with_norm(tensors, gamma), most=DIVERGED + gamma * _norm(tensors).item()
+        )
     reach = gamma / (1 - params.momentum)
     return Pass(
         task.split.retain, cross_entropy, after_step=lambda rate: soft_threshold(tensors, rate * reach)
@@ -115,10 +118,13 @@ def _penalised(model: Classifier, gamma: float, params: L1SparseParams, task: Ta
 
 def _with_norm(tensors: list[nn.Parameter], gamma: float) -> Loss:
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        norm = torch.stack([p.abs().sum() for p in tensors]).sum()
-        return cross_entropy(model, images, labels) + gamma * norm
+        return cross_entropy(model, images, labels) + gamma * _norm(tensors)
 
     return loss
+
+
+def _norm(tensors: list[nn.Parameter]) -> Tensor:
+    return torch.stack([p.abs().sum() for p in tensors]).sum()
 
 
 @torch.no_grad()

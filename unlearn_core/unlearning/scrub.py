@@ -117,7 +117,7 @@ def rewound(model: Classifier, epochs: list[dict[str, Tensor]], task: Task) -> M
     errors = []
     for state in epochs:
         model.net.load_state_dict(state)
-        errors.append(float(missed(model, task.split.forget, task).double().mean()))
+        errors.append(float(missed(model, task.split.forget, task).cpu().double().mean()))
     chosen = min(range(len(errors)), key=lambda e: abs(errors[e] - held_out))
     model.net.load_state_dict(epochs[chosen])
     return {

@@ -3,14 +3,14 @@
 import copy
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from unlearn_core import evaluation
 from unlearn_core.artifacts import write_bytes, write_json
-from unlearn_core.checkpoints import LoadedModel, fresh_like, model_bytes
+from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_like, model_bytes
 from unlearn_core.data import ForgetSplit
 from unlearn_core.errors import UnlearnError
 from unlearn_core.inference import device_of
@@ -139,19 +139,23 @@ class Parts:
         if kept or name == "before":
             keep_inside(self.folder, "after" if kept else "before", model, split, answers, self.report)
         keep_membership(self.folder / f"membership_{'after' if kept else name}.npz", answers)
+        result = evaluated(answers, split, self.report)
         if kept:
-            size["bytes"] = self._keep_model(kept)
+            size["bytes"] = self._keep_model(kept, result)
         elif name == "before":
             size["bytes"] = len(model_bytes(model, self.loaded.card, self.loaded.plan))
         if name == "retrain":
             keep_answers(self._retrained, answers)
         near = closeness(answers, self._retrained) if self._retrained.is_file() else None
-        result = evaluated(answers, split, self.report)
         return {**values, "evaluation": result, "size": size, "closeness": near}
 
-    def _keep_model(self, outcome: Outcome) -> int:
+    def _keep_model(self, outcome: Outcome, tested: Mapping[str, Any]) -> int:
+        """Writes the model with a card of its own: what it began with, and what was measured of this one."""
         facts = {
             **self.loaded.card.facts,
+            "accuracy": tested["test_accuracy"],
+            "per_class": tested["per_class"],
+            "weights_digest": digest_of(outcome.model.net.state_dict()),
             "unlearned_from": self.loaded.digest,
             "forgot": [self.split.classes[k] for k in self.split.forget_classes],
         }

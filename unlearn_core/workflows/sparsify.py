@@ -16,6 +16,7 @@ from unlearn_core.inference import choose_device, device_of
 from unlearn_core.models import Classifier
 from unlearn_core.params import build, plain, setting
 from unlearn_core.progress import Report, renamed
+from unlearn_core.provenance import how_chosen
 from unlearn_core.sparsify import (
     Found,
     SparseMask,
@@ -96,6 +97,9 @@ def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> dict[s
         "kind": "sparsify",
         "sparsifier": sparsifier.name,
         "params": plain(params),
+        "chosen": how_chosen(
+            sparsifier.name, plain(params), plain(sparsifier_params(sparsifier, {}, loaded)), tuned=False
+        ),
         "asked": params.sparsity,
         "sparsity": mask.sparsity(),
         "layers": mask.by_layer(),

@@ -177,8 +177,6 @@ def shares(control: Method, method: Method) -> bool:
 
 def chosen_beside(control: Method, method: Method, values: Mapping[str, Any], card: ModelCard) -> str:
     """How a control's settings came about; empty where it has none."""
-    if not values:
-        return ""
-    if shares(control, method):
+    if values and shares(control, method):
         return "shared"
     return how_chosen(control.name, values, plain(method_params(control, {}, card)), tuned=False)
