@@ -8,9 +8,11 @@ import json
 import math
 import re
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import lru_cache, wraps
 from pathlib import Path
@@ -18,9 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
+from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
+from httpx import TransportError
 
 from unlearn_core.artifacts import write_text
 from unlearn_core.data import Dataset, ImageSet, align_classes, class_index, open_dataset, parse_dataset
@@ -37,8 +41,15 @@ TURNS = "clients-take-turns"
 
 ClientAppCallable = Callable[[Message, Context], Message]
 
+Reply = Message | Exception
+"""What came to a question: a message, or why what came can't be read."""
+
 _CATEGORY = {"train": "train", "evaluate": "evaluate"}
 _POLL = 0.5
+_PATIENCE = (
+    0.2  # seconds after which a pull goes on in the background; one that finds nothing takes hundredths
+)
+_EXPIRED = (ErrorCode.MESSAGE_UNAVAILABLE, ErrorCode.REPLY_MESSAGE_UNAVAILABLE)
 _PLAIN = (str, int, float, type(None))
 
 
@@ -103,13 +114,10 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
     job = json.loads((folder / JOB).read_text())
     names = ("data", "partition", "clients", "seed", "dropout", "device")
     site = {**{name: job["asked"][name] for name in names}, "classes": job["classes"]}
-    # Where a folder lies on this machine is nothing that other machines must know.
     if job["asked"]["superlink"]:
-        site["data"] = parse_dataset(job["asked"]["data"]).name
+        # Where a folder lies on this machine is nothing that other machines must know, nor have they its devices.
+        site |= {"data": parse_dataset(job["asked"]["data"]).name, "device": "auto"}
     turns = bool(context.run_config.get(TURNS))
-
-    def gather(messages: Sequence[Message], deadline: float, taken: Callable[[Message, int], None]) -> None:
-        _gather(grid, messages, math.inf if turns else deadline, taken)
 
     def ask(asks: Mapping[int, Ask], deadline: float, heard: Callable[[Answer], None]) -> Sequence[Answer]:
         # The same model goes to all: written once, not once a client.
@@ -120,11 +128,13 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
         messages = [_message(node, q, records[id(q.arrays)], site, lasting) for node, q in asks.items()]
         answers: list[Answer] = []
 
-        def taken(reply: Message, asked: int) -> None:
-            answers.append(_answer_of(reply, asked))
-            heard(answers[-1])
+        def taken(reply: Reply, asked: int) -> None:
+            # A question lasts as long as the deadline, so that the superlink may say of a silent node that it is over.
+            if not _has_expired(reply):
+                answers.append(_answer_of(reply, asked))
+                heard(answers[-1])
 
-        gather(messages, deadline, taken)
+        _gather(grid, messages, deadline, taken, turns=turns)
         return answers
 
     def total(
@@ -137,12 +147,13 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
     ) -> SecureSum:
         def send(messages: list[Message]) -> list[Message]:
             replies: list[Message] = []
+            sent = {message.metadata.dst_node_id: message for message in messages}
 
-            def taken(reply: Message, asked: int) -> None:
-                replies.append(reply)
+            def taken(reply: Reply, asked: int) -> None:
+                replies.append(_as_message(reply, sent[asked]))
                 heard(len(replies), len(messages))
 
-            gather(messages, deadline, taken)
+            _gather(grid, messages, deadline, taken, turns=turns)
             return replies
 
         config = {"json": json.dumps(question.config), "site": json.dumps(site), "kind": question.kind}
@@ -152,18 +163,94 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
 
 
 def _gather(
-    grid: Grid, messages: Sequence[Message], deadline: float, taken: Callable[[Message, int], None]
+    grid: Grid,
+    messages: Sequence[Message],
+    deadline: float,
+    taken: Callable[[Reply, int], None],
+    *,
+    turns: bool,
 ) -> None:
-    """Sends messages and hands on every reply that comes in time, with the node that was asked."""
+    """Sends messages and hands on every reply that comes within so many seconds, with the node that was asked.
+
+    Each reply is pulled by itself: of a pull with one malformed reply Flower loses all, and for one that is half there it
+    waits, for up to two hours where a client adds to it now and then. What isn't whole at the deadline has not come.
+
+    Args:
+        grid: The transport.
+        messages: One for each node.
+        deadline: Seconds from when all are sent; where clients take turns, there is none.
+        taken: Told of each reply.
+        turns: Whether a pull is the client's work itself, so that they follow one another in this thread.
+    """
     nodes = [message.metadata.dst_node_id for message in messages]
     left = {i: node for i, node in zip(grid.push_messages(messages), nodes, strict=True) if i}
-    end = time.monotonic() + deadline
-    while left and time.monotonic() < end:
-        replies = list(grid.pull_messages(list(left)))
+    pulls: dict[str, Future[list[Message]]] = {}
+    end = time.monotonic() + (math.inf if turns else deadline)
+    while left and (began := time.monotonic()) < end:
+        for i, node in list(left.items()):
+            if i not in pulls:
+                pulls[i] = _pull(grid, i, apart=not turns)
+                wait([pulls[i]], _until(end, _PATIENCE))
+            if pulls[i].done() and (replies := _replies(pulls.pop(i), i, node)):
+                del left[i]
+                for reply in replies:
+                    taken(reply, node)
+        if left:  # asking after many nodes takes a while, and the superlink has other things to do
+            time.sleep(_until(end, max(_POLL, time.monotonic() - began)))
+
+
+def _until(end: float, most: float) -> float:
+    """Seconds until a moment of the monotonic clock: at most so many, and none where it is past."""
+    return max(0.0, min(most, end - time.monotonic()))
+
+
+def _pull(grid: Grid, message_id: str, *, apart: bool) -> "Future[list[Message]]":
+    """What a grid has to one message, or raises: known at once, or pulled in a thread of its own.
+
+    Nothing ends a pull that waits. Its thread is daemonic, so that the process can end.
+    """
+    pulled: Future[list[Message]] = Future()
+
+    def work() -> None:
+        try:
+            pulled.set_result(list(grid.pull_messages([message_id])))
+        except BaseException as error:  # Flower's own word that a run was stopped is no Exception
+            pulled.set_exception(error)
+
+    if apart:
+        threading.Thread(target=work, daemon=True).start()
+    else:
+        work()
+    return pulled
+
+
+def _replies(pull: "Future[list[Message]]", message_id: str, node: int) -> list[Reply]:
+    """What a pull that is done brought; an exception in its place where a node's objects don't make a message.
+
+    Raises:
+        RunCancelled: The run was cancelled.
+        TransportError: The superlink can't be reached.
+    """
+    try:
+        replies = pull.result()
         for reply in replies:
-            taken(reply, left.pop(reply.metadata.reply_to_message_id, reply.metadata.src_node_id))
-        if not replies:
-            time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
+            _require_from(reply, message_id, node)
+        return list(replies)
+    except (RunCancelled, TransportError):
+        raise
+    except Exception as error:  # whatever the objects are that the node sent
+        return [error]
+
+
+def _require_from(reply: Message, message_id: str, node: int) -> None:
+    """A node writes itself who its reply is from and what it answers; the superlink knows better, and replies for some.
+
+    Raises:
+        ValueError: The reply says that it is another's, or to another question.
+    """
+    told = reply.metadata
+    if not reply.has_error() and (told.src_node_id, told.reply_to_message_id) != (node, message_id):
+        raise ValueError
 
 
 def _message(
@@ -231,18 +318,35 @@ def _reply_masked(message: Message, context: Context) -> Message:
     return masked(message, answer(Ask(str(told["kind"]), arrays, config), own), float(told["bound"]))
 
 
-def _answer_of(reply: Message, asked: int) -> Answer:
+def _has_expired(reply: Reply) -> bool:
+    """Whether it is only the superlink's word that nothing came in time."""
+    return isinstance(reply, Message) and reply.has_error() and reply.error.code in _EXPIRED
+
+
+def _answer_of(reply: Reply, asked: int) -> Answer:
     """What a reply says; where a node has gone, the superlink replies in its place."""
-    if reply.has_error():
-        return Answer(asked, {}, {}, last_line(reply.error.reason or ""))
-    node = reply.metadata.src_node_id
     try:
+        if isinstance(reply, Exception):
+            raise reply
+        if reply.has_error():
+            return Answer(asked, {}, {}, last_line(reply.error.reason or ""))
         config = json.loads(str(reply.content["config"]["json"]))
         if not isinstance(config, dict) or not all(isinstance(v, _PLAIN) for v in config.values()):
             raise TypeError
-        return Answer(node, _arrays(reply.content["arrays"]), config)
+        return Answer(asked, _arrays(reply.content["arrays"]), config)
     except Exception as error:  # whatever the bytes are that it sent
-        return Answer(node, {}, {}, unreadable=f"Its answer can't be read ({type(error).__name__}).")
+        return Answer(asked, {}, {}, unreadable=_unreadable(error))
+
+
+def _as_message(reply: Reply, asked: Message) -> Message:
+    """The reply as the secure sum takes it: an error is from the node that was asked, whoever found it."""
+    if isinstance(reply, Exception):
+        return Message(Error(code=ErrorCode.UNKNOWN, reason=_unreadable(reply)), reply_to=asked)
+    return Message(reply.error, reply_to=asked) if reply.has_error() else reply
+
+
+def _unreadable(error: Exception) -> str:
+    return f"Its answer can't be read ({type(error).__name__})."
 
 
 def _record(arrays: Arrays) -> ArrayRecord:
