@@ -287,11 +287,11 @@ def first_to_keep(result: Plain, accuracy: float) -> Plain | None:
 def speed_up(unlearned: Plain, retrained: Plain) -> Row | None:
     """How many times as many rounds, seconds and bytes retraining needs for the kept accuracy that unlearning has.
 
-    None where unlearning never gets there. Where retraining doesn't reach it, its whole run counts and `reached` is
-    False: the ratios are then lower bounds.
+    None where unlearning never gets there, or retraining had no round. Where retraining doesn't reach it, its whole run
+    counts and `reached` is False: the ratios are then lower bounds.
     """
     ours = arrival(unlearned)
-    if ours is None:
+    if ours is None or not retrained["ladder"]:
         return None
     theirs = first_to_keep(retrained, ours["retain_test_accuracy"])
     end = theirs or dict(retrained["ladder"][-1])
@@ -309,6 +309,8 @@ def race_sentence(unlearned: Plain, retrained: Plain) -> str:
     """What the race came to, in a sentence."""
     names = ", ".join(f"“{name}”" for name in unlearned["forget"]["classes"])
     found = speed_up(unlearned, retrained)
+    if found is None and not retrained["ladder"]:
+        return "Retraining had no round, so there is no speed-up to state."
     if found is None:
         return (
             f"Unlearning did not get there: after no round were the kept classes within {100 * SLACK:.0f} point of the "

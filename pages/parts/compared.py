@@ -127,11 +127,16 @@ def predictions(which: Side) -> dict[str, NDArray[Any]]:
 
 
 def stats(which: Side) -> ActivationStats | None:
-    """The model's activation statistics; None where they weren't kept."""
-    try:
-        return _stats(str(_file(which, f"stats_{which.when}.npz")))
-    except UnlearnError:
-        return None
+    """The model's activation statistics; None where they weren't kept.
+
+    Of the model before, where the images lie at clients elsewhere, those that the clients reported.
+    """
+    for name in (f"stats_{which.when}.npz", *(["stats_reported.npz"] if which.when == "before" else [])):
+        try:
+            return _stats(str(_file(which, name)))
+        except UnlearnError:
+            continue
+    return None
 
 
 def num_channels(which: Side) -> int:

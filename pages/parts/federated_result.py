@@ -321,10 +321,8 @@ def _has_agreement(run: Shown, told: dict[str, Any] | None) -> bool:
         return True
     if run.result["action"] != "unlearn":
         st.info(_NO_STATISTICS)
-    elif run.asked("superlink") or run.asked("secure"):
-        st.info(
-            "The server saw neither images nor any client's own statistics, so there is no exact plan to compare with."
-        )
+    elif run.asked("superlink"):
+        st.info("The images lie at the clients alone, so there is no exact plan to compare with.")
     else:
         st.info(
             "This run's plan was not compared with the exact one: its clients' statistics take too much memory, or too few "

@@ -18,8 +18,19 @@ _NONCE = "federated nonce"
 _REFUSED = "federated refused"
 _FOLLOWED = "federated followed"
 _SAME = ("data", "model", "forget", "clients", "partition", "seed")
-_SAME += ("engine", "local_epochs", "participation", "dropout", "aggregator", "weighting", "device")
+_SAME += (
+    "engine",
+    "local_epochs",
+    "participation",
+    "dropout",
+    "aggregator",
+    "weighting",
+    "device",
+    "superlink",
+)
 """What two runs must share for their courses to stand on one axis."""
+_AS_LONG = ("action", "model", "data", "engine", "clients", "participation", "local_epochs")
+"""What two runs must share for a round of them to take as long."""
 SHARED = ("batch_size", "augment", "precision", "momentum", "weight_decay")
 """What unlearning and the retraining beside it share of a client's recipe; the course of the learning rate is their own."""
 
@@ -125,7 +136,7 @@ def estimate(request: Mapping[str, Any], device: str) -> str:
     asked = request["settings"]
     for record in finished():
         past = record.request["settings"]
-        alike = all(str(past.get(k)) == str(asked[k]) for k in ("model", "data", "engine", "local_epochs"))
+        alike = all(str(past.get(k)) == str(asked[k]) for k in _AS_LONG)
         seconds = seconds_of(record)
         result = result_of(record) if alike and record.attempt == 1 else None
         if result is None or seconds is None or result["device"] != device or len(result["ladder"]) < 2:

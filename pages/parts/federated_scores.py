@@ -30,12 +30,14 @@ class Scores:
         layers: The layers that there are, in the order of the forward pass.
         rows: What the rows are: all clients, the plain average, then each client.
         clients: The clients, by number.
+        counts: Images of each class that each client reported, (M, K).
         by_row: (rows, K, C); NaN for a class that a client reported no image of.
     """
 
     layers: tuple[str, ...]
     rows: tuple[str, ...]
     clients: tuple[int, ...]
+    counts: NDArray[np.int64]
     by_row: NDArray[np.float64]
 
 
@@ -80,9 +82,7 @@ def _overview(run: Shown, scores: Scores, layer: str, k: int, pruned: tuple[int,
     """One class: all clients together on top, then every client; a click picks the client below."""
     values = scores.by_row[:, k]
     order = ranked(values[0])[:_COLUMNS]
-    counts = [f"{row} · {n}" for row, n in zip(scores.rows, _images(run, scores, k), strict=True)][
-        :_MOST_ROWS
-    ]
+    counts = [f"{row} · {n}" for row, n in zip(scores.rows, _images(scores, k), strict=True)][:_MOST_ROWS]
     picked = _picked(run, scores)
     shown = Heatmap(
         counts, "tf_idf", values[: len(counts)], order, 0, [], (picked, order[0]), pruned, _dead(values[0])
@@ -207,14 +207,13 @@ def _layers(path: str) -> tuple[str, ...]:
 def _scores(path: str, layer: str, classes: tuple[str, ...], tap: str) -> Scores:
     from unlearn_core.federated.agreement import layer_scores
 
-    clients, values = layer_scores(path, layer, classes, tap)
+    clients, counts, values = layer_scores(path, layer, classes, tap)
     rows = (_ALL, _PLAIN, *(f"client {c}" for c in clients))
-    return Scores(_layers(path), rows, clients, values)
+    return Scores(_layers(path), rows, clients, counts, values)
 
 
-def _images(run: Shown, scores: Scores, k: int) -> list[str]:
-    floor = run.federation["privacy"]["k"]
-    told = [n if n >= floor else 0 for n in run.scored[list(scores.clients), k].tolist()]
+def _images(scores: Scores, k: int) -> list[str]:
+    told = scores.counts[:, k].tolist()
     return [f"{sum(told):,}"] * 2 + [f"{n:,}" for n in told]
 
 

@@ -10,10 +10,12 @@ from pages.parts.charts import inked
 from pages.parts.dock import cancel
 from pages.parts.opened import store
 from pages.parts.run_words import (
-    NEXT_STEPS,
     PARTS,
+    again,
     duration,
+    forgets,
     forgotten,
+    next_step,
     random_share,
     seconds_of,
     share_done,
@@ -94,9 +96,8 @@ def _ended(record: RunRecord) -> None:
     draw = st.error if record.state is RunState.FAILED else st.warning
     failed = " failed" if record.state is RunState.FAILED else ""
     draw(f"**{name}**{failed}. {md(record.error)}")
-    st.markdown(NEXT_STEPS[record.state])
-    again = "Retry" if record.state is RunState.FAILED else "Resume"
-    st.button(again, on_click=resume, args=(record.id,), key=f"again {record.id}")
+    st.markdown(next_step(record))
+    st.button(again(record), on_click=resume, args=(record.id,), key=f"again {record.id}")
     if _curves(record):
         st.caption("Curves up to where it stopped: partial, no result.")
 
@@ -112,7 +113,8 @@ def _succeeded(record: RunRecord, name: str) -> None:
     retrained = result["controls"].get("retrain", {}).get("evaluation")
     told = finding(result["before"], result["after"], result.get("plan"), retrained=retrained)
     st.success(f"**{name}** finished in {took}. {md(told)}")
-    selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
+    if forgets(record):
+        selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
 
 
 def _curves(record: RunRecord) -> bool:

@@ -9,7 +9,7 @@ from pages.parts import live_run, methods, run_words, selection, sparsity_result
 from pages.parts.compared import num_channels, side
 from pages.parts.downloads import csv_bytes, json_bytes
 from pages.parts.opened import store
-from pages.parts.run_words import NEXT_STEPS, STATES, duration, seconds_of, title_of, when
+from pages.parts.run_words import STATES, again, duration, next_step, seconds_of, title_of, when
 from pages.parts.text import md
 from unlearn_core import comparison
 from unlearn_core.artifacts import read_json
@@ -57,10 +57,9 @@ def _state(record: RunRecord) -> None:
         )
     elif record.state is not RunState.SUCCEEDED:
         (st.error if record.state is RunState.FAILED else st.warning)(md(record.error))
-        st.markdown(NEXT_STEPS.get(record.state, ""))
         if record.kind != "damaged":
-            again = "Retry" if record.state is RunState.FAILED else "Resume"
-            st.button(again, key=f"resume {record.id}", on_click=live_run.resume, args=(record.id,))
+            st.markdown(next_step(record))
+            st.button(again(record), key=f"resume {record.id}", on_click=live_run.resume, args=(record.id,))
 
 
 def _outcome(record: RunRecord) -> None:

@@ -15,11 +15,13 @@ STATES = {
     RunState.CANCELLED: "cancelled",
     RunState.INTERRUPTED: "interrupted",
 }
-NEXT_STEPS = {
+_NEXT_STEPS = {
     RunState.FAILED: "Change the settings and start again, or retry as it is; the log on the Runs page has the details.",
     RunState.CANCELLED: "Resume it to go on after the last finished part, or change the settings and start anew.",
     RunState.INTERRUPTED: "Resume it: what was finished before the process died is kept.",
 }
+_KEEP_PARTS = frozenset({"unlearn", "sparsify"})
+"""Kinds of runs that go on where they were."""
 KINDS = {
     "train": "Training",
     "score": "Scoring",
@@ -51,6 +53,20 @@ def forgets(record: RunRecord) -> bool:
     """Whether a run's result has a model before and one after that forgot: unlearning, federated or not."""
     action = record.request.get("settings", {}).get("action", "")
     return record.kind == "unlearn" or (record.kind == "federated" and action in {"unlearn", "retrain"})
+
+
+def next_step(record: RunRecord) -> str:
+    """What to do about a run that ended badly."""
+    if record.state is RunState.FAILED or record.kind in _KEEP_PARTS:
+        return _NEXT_STEPS[record.state]
+    return "Start it again: a run of this kind begins anew."
+
+
+def again(record: RunRecord) -> str:
+    """The name of the button that does so as it is."""
+    if record.state is RunState.FAILED:
+        return "Retry"
+    return "Resume" if record.kind in _KEEP_PARTS else "Start again"
 
 
 def forgotten(request: Mapping[str, Any]) -> str:

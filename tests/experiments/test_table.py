@@ -203,3 +203,25 @@ def test_scenarios_part_what_cannot_be_compared(trial: Make) -> None:
     ]
     assert len({s.key for s in found}) == 3
     assert found[0].key == scenarios([trial("salun")])[0].key, "the address holds when more is measured"
+
+
+def test_what_clients_made_is_measured_by_what_the_same_clients_retrained(trial: Make) -> None:
+    clients = {"clients": 10, "partition": "iid"}
+    federated = [
+        trial("federated_retrain", params={**clients, "rounds": 15}, ta=0.9),
+        trial("federated_retrain", params={**clients, "partition": "shards:2", "rounds": 15}, ta=0.5),
+    ]
+    ours = trial("federated_tfidf_prune", params={**clients, "rounds": 5}, ta=0.91)
+    rows = table([trial("retrain", ta=0.8), trial("fine_tune", ta=0.8), ours, *federated])
+    row = row_of(rows, "federated_tfidf_prune")
+    assert row.gaps["ta"].mean == pytest.approx(0.01) and row.remarks == ()
+    assert row_of(rows, "fine_tune").gaps["ta"].mean == 0, "one place is measured by one place"
+    alone = row_of(table([trial("retrain", ta=0.8), ours]), "federated_tfidf_prune")
+    assert alone.remarks == ("retraining in one place",)
+    other = row_of(table([federated[1], ours]), "federated_tfidf_prune")
+    assert other.remarks == ("retraining by other clients",)
+
+
+def test_other_rounds_or_clients_are_no_other_seed(trial: Make) -> None:
+    runs = [trial("federated_tfidf_prune", seed=i, params={"clients": 10, "rounds": 1 + i}) for i in range(2)]
+    assert len(table(runs)) == 2

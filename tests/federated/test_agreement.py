@@ -125,7 +125,7 @@ def test_stored_parts_come_back_and_are_scored(tmp_path: Path) -> None:
     )
     found = load_parts(path, CLASSES, "bn_relu")
     assert list(found) == [4, 7] and found[7].counts.tolist() == [9, 0, 9]
-    clients, scores = layer_scores(path, "conv", CLASSES, "bn_relu")
+    clients, counts, scores = layer_scores(path, "conv", CLASSES, "bn_relu")
     assert clients == (4, 7) and scores.shape == (4, 3, 10)
     np.testing.assert_allclose(scores[2], tf_idf(parts[4].mean("conv")))
     np.testing.assert_allclose(scores[0], tf_idf(add_stats(list(parts.values())).mean("conv")))

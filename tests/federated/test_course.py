@@ -10,7 +10,7 @@ from unlearn_core.checkpoints import open_model
 from unlearn_core.data import ForgetSpec, split_dataset
 from unlearn_core.evaluation import predictions
 from unlearn_core.federated import course
-from unlearn_core.federated.course import OUTCOME, Job, conduct, read_job, write_job
+from unlearn_core.federated.course import OUTCOME, REPORTED, Job, conduct, read_job, write_job
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled, silent
@@ -69,7 +69,7 @@ def test_without_the_last_count_the_model_is_there(conducted, tmp_path, monkeypa
 
 def test_statistics_are_kept_whole_and_by_client(conducted, tmp_path, colours, trained):
     conducted(rounds=0, partition="shards:1")
-    whole, kept = collect(trained, colours.train, colours.classes), load_stats(tmp_path / "stats_before.npz")
+    whole, kept = collect(trained, colours.train, colours.classes), load_stats(tmp_path / REPORTED)
     assert np.array_equal(kept.counts, whole.counts)
     with np.load(tmp_path / "client_stats.npz") as each:
         assert each["counts"].shape == (4, 3) and each["clients"].tolist() == [0, 1, 2, 3]

@@ -10,7 +10,16 @@ from unlearn_core.activations import load_stats
 from unlearn_core.checkpoints import fresh_model
 from unlearn_core.data import open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated import OUTCOME, PARAMS, FederatedRequest, Job, run_engine, validate, write_job
+from unlearn_core.federated import (
+    OUTCOME,
+    PARAMS,
+    REPORTED,
+    FederatedRequest,
+    Job,
+    run_engine,
+    validate,
+    write_job,
+)
 from unlearn_core.federated.privacy import Privacy, noise_reach
 from unlearn_core.models import ModelCard, ModelSpec, Normalization
 from unlearn_core.params import build
@@ -47,7 +56,7 @@ def ran(tmp_path):
 def test_the_sum_is_that_of_all_clients_and_no_part_is_kept(ran):
     folder, told = ran("masked")
     plain_folder, plain = ran("plain", secure=False)
-    masked, exact = (load_stats(f / "stats_before.npz") for f in (folder, plain_folder))
+    masked, exact = (load_stats(f / REPORTED) for f in (folder, plain_folder))
     assert np.array_equal(masked.counts, exact.counts)
     for layer in exact.layers:
         np.testing.assert_allclose(masked.sums[layer], exact.sums[layer], atol=2e-3)
@@ -70,7 +79,7 @@ def test_a_client_that_drops_out_after_sharing_its_keys_is_unmasked_without(ran)
     plain_folder, _ = ran("all", secure=False, clients=6)
     with np.load(plain_folder / "client_stats.npz") as parts:
         kept = [i for i, client in enumerate(parts["clients"]) if client not in lost]
-        counts = load_stats(folder / "stats_before.npz").counts
+        counts = load_stats(folder / REPORTED).counts
         assert np.array_equal(counts, parts["counts"][kept].sum(axis=0))
 
 
@@ -104,7 +113,7 @@ def test_a_message_under_masks_is_not_the_clients_numbers(ran, monkeypatch):
 
 def test_with_noise_the_bound_leaves_room_for_it(ran):
     folder, told = ran("noisy", privacy={"epsilon": 1.0})
-    assert told["events"] == [] and load_stats(folder / "stats_before.npz").counts.sum() > 0
+    assert told["events"] == [] and load_stats(folder / REPORTED).counts.sum() > 0
     assert noise_reach(Privacy(), 100) == 0.0 < noise_reach(Privacy(epsilon=1.0), 100)
 
 
@@ -153,6 +162,25 @@ def test_a_malformed_message_is_a_failed_attempt_and_none_follows_an_unmasking(
     with pytest.raises(UnlearnError, match=r"secure sum\): 0 of 3.*Last: The secure sum broke off"):
         ran("garbled", clients=3)
     assert len(broken) == tries
+
+
+def test_a_reply_that_makes_no_message_is_that_clients_alone(ran, monkeypatch):
+    """Client 1 is lost after it shared its keys; what it meant to send, nobody can read."""
+    from unlearn_core.federated.local_grid import LocalGrid
+
+    answered = LocalGrid._answered
+
+    def garbled(self, message):
+        configs = message.content.config_records.get(CONFIGS, {})
+        if message.metadata.dst_node_id == 2 and configs.get("stage") == "collect_masked_vectors":
+            raise ValueError
+        return answered(self, message)
+
+    monkeypatch.setattr(LocalGrid, "_answered", garbled)
+    _, told = ran("torn")
+    [event] = told["events"]
+    assert (event["event"], event["client"]) == ("dropped", "1")
+    assert event["reason"] == "Its answer can't be read (ValueError)."
 
 
 def test_a_number_too_large_for_the_masks_is_not_cut_off():

@@ -76,7 +76,7 @@ def test_training_images_count_as_the_clients_counted_them(runs):
         (forgot, to_forget), (kept, to_keep) = json.loads((folder / OUTCOME).read_text())["tallies"]
         assert result["after"]["ua"] == pytest.approx(1 - forgot / to_forget)
         assert result["after"]["ra"] == pytest.approx(kept / to_keep)
-        assert any("has no training image" in note for note in result["notes"])
+        assert any("no training image to attack" in note for note in result["notes"])
 
 
 def test_a_rehearsal_can_be_attacked(runs):

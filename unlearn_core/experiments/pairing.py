@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from unlearn_core.experiments.trial import REFERENCE, Trial
+from unlearn_core.experiments.trial import FEDERATED, REFERENCE, Trial
 from unlearn_core.measures import MEASURES, noise_floor
 
 AVERAGE = "avg_gap"
@@ -54,20 +54,32 @@ def place_at(sparsity: float, sparsifier: str) -> Place:
 
 
 def references(groups: Mapping[str, Sequence[Trial]]) -> list[Trial]:
-    """The retrained models among `grouped` trials."""
-    return [t for members in groups.values() for t in members if t.method == REFERENCE]
+    """The retrained models among `grouped` trials, in one place or by clients."""
+    return [t for members in groups.values() for t in members if is_reference(t.method)]
+
+
+def is_reference(method: str) -> bool:
+    """Whether a method is retraining, in one place or by clients."""
+    return method.removeprefix(FEDERATED) == REFERENCE
 
 
 def paired(trial: Trial, retrained: Sequence[Trial]) -> Trial | None:
     """The retrained model that a trial is measured by: of the same forget set, and otherwise as like it as there is.
 
-    What counts, in this order: the same mask, else dense; measured in the same place; not with settings of somebody's
-    own; the same seed.
+    What counts, in this order: the same mask, else dense; by clients, and the same ones, where the trial is; measured in
+    the same place; not with settings of somebody's own; the same seed.
     """
-    same = [r for r in retrained if r.digest == trial.digest and (not r.sparsity or same_mask(r, trial))]
+    same = [
+        r
+        for r in retrained
+        if r.digest == trial.digest
+        and (not r.sparsity or same_mask(r, trial))
+        and (trial.federated or not r.federated)
+    ]
 
     def unlike(r: Trial) -> tuple[bool, ...]:
-        return not same_mask(r, trial), r.stored != trial.stored, of_ones_own(r), r.seed != trial.seed
+        likeness = (not same_mask(r, trial), r.federated != trial.federated, not same_clients(r, trial))
+        return *likeness, r.stored != trial.stored, of_ones_own(r), r.seed != trial.seed
 
     return min(same, key=unlike, default=None)
 
@@ -75,6 +87,11 @@ def paired(trial: Trial, retrained: Sequence[Trial]) -> Trial | None:
 def same_mask(one: Trial, two: Trial) -> bool:
     """Whether two trials began with models that are as sparse by the same sparsifier; dense ones are."""
     return place_of(one) == place_of(two)
+
+
+def same_clients(one: Trial, two: Trial) -> bool:
+    """Whether two federated trials have as many clients with images dealt alike; those of one place have none."""
+    return all(one.params.get(name) == two.params.get(name) for name in ("clients", "partition"))
 
 
 def of_ones_own(trial: Trial) -> bool:

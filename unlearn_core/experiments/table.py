@@ -12,14 +12,16 @@ from unlearn_core.experiments.pairing import (
     evaluation_of,
     floor_of,
     grouped,
+    is_reference,
     key_of,
     paired,
     place_of,
     references,
+    same_clients,
     same_mask,
     short,
 )
-from unlearn_core.experiments.trial import CONTROLS, REFERENCE, Trial
+from unlearn_core.experiments.trial import CONTROLS, Trial
 from unlearn_core.measures import MEASURES, Interval, interval, to_retrain, within_floor
 
 MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "preparing", "sparsifying")
@@ -200,13 +202,15 @@ def _row(
 
 def _kind(method: str, own: Sequence[bool]) -> str:
     """A retraining that is measured by another one, as with settings of somebody's own, is a method like any other."""
-    if method == REFERENCE and own and all(own):
+    if is_reference(method) and own and all(own):
         return "reference"
     return "control" if method in CONTROLS else "method"
 
 
 def _remarks(pairs: Sequence[tuple[Trial, Trial]]) -> tuple[str, ...]:
     told = {
+        "retraining in one place": any(t.federated and not p.federated for t, p in pairs),
+        "retraining by other clients": any(p.federated and not same_clients(t, p) for t, p in pairs),
         "dense retraining": any(not same_mask(t, p) for t, p in pairs),
         "another seed": any(t.seed != p.seed for t, p in pairs),
         "its seconds are another machine's": any(t.stored != p.stored for t, p in pairs),

@@ -65,7 +65,7 @@ class Trial:
         js: Mean Jensen-Shannon divergence to the retrained model by image set, natural log.
         agreement: Share of images that it answers like the retrained model, by image set.
         facts: What the method noted: epochs, channels, choices.
-        course: Of retraining, after each epoch: seconds so far, and test accuracy on the classes to keep, (E, 2).
+        course: Of retraining, after each epoch or round: seconds so far, and test accuracy on the classes to keep, (E, 2).
 
     Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, section 4.
     """
@@ -104,6 +104,11 @@ class Trial:
     course: tuple[tuple[float, float], ...] = ()
     sparsifying: float | None = None
     draw: int = 0
+
+    @property
+    def federated(self) -> bool:
+        """Whether its images never left their clients."""
+        return self.method.startswith(FEDERATED)
 
     @property
     def stored(self) -> str:
@@ -165,6 +170,8 @@ def _all_of(source: str, result: Plain, request: Plain, sparse: Plain) -> list[T
     prefix = FEDERATED if result.get("kind") == "federated" else ""
     before = {"evaluation": result["before"], "params": {}, "facts": {}}
     main = {**result, "evaluation": result["after"], **_nearness(result.get("to_retrain"))}
+    # Rounds, clients and partition are settings of a federated result like any other.
+    main["params"] = {**(result.get("params") or {}), **result.get("federation", {}).get("settings", {})}
     parts = [
         _trial(shared, "before", ORIGINAL, {**before, **_nearness(result.get("before_to_retrain"))}, ""),
         _trial(shared, "after", f"{prefix}{result['method']}", main, str(result.get("chosen", ""))),
@@ -238,7 +245,7 @@ def _trial(shared: Plain, part: str, method: str, values: Plain, chosen: str) ->
         js=values.get("js"),
         agreement=values.get("agreement"),
         facts=dict(values.get("facts") or {}),
-        course=_course(values.get("ladder") or ()) if method == REFERENCE else (),
+        course=_course(values.get("ladder") or ()) if method.removeprefix(FEDERATED) == REFERENCE else (),
     )
 
 

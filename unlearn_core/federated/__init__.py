@@ -1,8 +1,8 @@
 """Learning and unlearning with images that never leave their clients.
 
 The learning code (`client`, `server`, `course`) exchanges plain data and knows nothing of a network. Only `apps`,
-`secure` and `local_grid` import Flower, and `deployment` runs its commands. It is installed with
-`pip install -r requirements-federated.txt`.
+`secure` and `local_grid` speak through Flower, `aggregation` takes its robust mean, and `deployment` runs its commands.
+It is installed with `pip install -r requirements-federated.txt`.
 """
 
 from importlib.util import find_spec
@@ -11,6 +11,7 @@ from pathlib import Path
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.course import JOB as JOB
 from unlearn_core.federated.course import OUTCOME as OUTCOME
+from unlearn_core.federated.course import REPORTED as REPORTED
 from unlearn_core.federated.course import START as START
 from unlearn_core.federated.course import Job as Job
 from unlearn_core.federated.course import split_of as split_of

@@ -204,7 +204,7 @@ def load_parts(path: Path, classes: Sequence[str], tap: str) -> Mapping[int, Act
 
 def layer_scores(
     path: Path | str, layer: str, classes: Sequence[str], tap: str
-) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+) -> tuple[tuple[int, ...], NDArray[np.int64], NDArray[np.float64]]:
     """TF-IDF scores of one layer from what clients reported.
 
     Args:
@@ -223,4 +223,5 @@ def layer_scores(
     }
     each = list(parts.values())
     rows = [add_stats(each), STATS_WEIGHTINGS["plain"](each), *each]
-    return tuple(parts), np.stack([channel_scores(row).by_layer[layer] for row in rows])
+    scores = np.stack([channel_scores(row).by_layer[layer] for row in rows])
+    return tuple(parts), np.stack([part.counts for part in each]), scores

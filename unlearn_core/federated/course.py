@@ -94,6 +94,10 @@ def read_job(folder: Path) -> Job:
     return Job(asked, params, told["privacy"], tuple(told["forget"]))
 
 
+REPORTED = "stats_reported.npz"
+"""The statistics that the clients gave, as one: what the plan was made of."""
+
+
 def split_of(dataset: Dataset, forget: tuple[int, ...]) -> ForgetSplit:
     """The data cut by the classes to forget; all of it is kept where there are none."""
     if forget:
@@ -222,7 +226,7 @@ class _Course:
             parts = self.server.stats(ask, schema, self.split.classes, privacy)
             whole = self.server.whole(parts)
         if silence is None:
-            _write_npz(self.folder / "stats_before.npz", lambda file: save_stats(whole, file))
+            _write_npz(self.folder / REPORTED, lambda file: save_stats(whole, file))
             if parts:
                 _write_npz(self.folder / "client_stats.npz", lambda file: _save_parts(parts, file))
         return whole

@@ -83,7 +83,12 @@ class FederatedRequest:
     )
     dropout: float = setting(0.0, "Chance that a client doesn't answer, for trying it out", low=0.0, high=1.0)
     quorum: float = setting(0.5, "Share of those asked who must answer", low=0.0, high=1.0)
-    deadline: float = setting(600.0, "Seconds that an exchange may take", low=0.1, high=86_400)
+    deadline: float = setting(
+        600.0,
+        "Seconds that an exchange between processes may take; in one process nobody is waited for",
+        low=0.1,
+        high=86_400,
+    )
     norm_bound: float = setting(
         10.0, "Answers this many times larger than the median are rejected", low=1.0, high=1e6
     )

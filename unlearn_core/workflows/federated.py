@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_core import evaluation
-from unlearn_core.activations import ActivationStats
+from unlearn_core.activations import ActivationStats, load_stats
 from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_model, open_model
 from unlearn_core.data import Dataset, ForgetSplit, align_classes, class_index, open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
@@ -18,6 +18,7 @@ from unlearn_core.evaluation import Tally
 from unlearn_core.federated import (
     OUTCOME,
     PARAMS,
+    REPORTED,
     FederatedRequest,
     Job,
     Privacy,
@@ -40,6 +41,7 @@ from unlearn_core.progress import Report
 from unlearn_core.provenance import how_chosen
 from unlearn_core.scoring import LEAST_IMAGES
 from unlearn_core.surgery import channel_groups
+from unlearn_core.training import Recipe
 from unlearn_core.workflows.answers import (
     answers_of,
     evaluated,
@@ -62,8 +64,8 @@ _UNCOUNTED = (
 )
 
 _MEASURED_HERE = (
-    "Accuracy on training images, and the membership attacks, were measured on this machine, which dealt the images to its "
-    "clients. The server of a real federation has no training image, so it can't measure them."
+    "The membership attacks were measured on this machine, which dealt the images to its clients. The server of a real "
+    "federation has no training image to attack."
 )
 
 
@@ -105,9 +107,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
         "action": asked.action,
         "method": METHOD_OF[asked.action],
         "params": plain(params),
-        "chosen": how_chosen(
-            METHOD_OF[asked.action], plain(params), plain(build(PARAMS[asked.action], {})), tuned=False
-        ),
+        "chosen": _chosen(asked, params),
         "forget": {"classes": [dataset.classes[k] for k in forget], "fraction": 0.0, "digest": split.digest},
         "images": {name: len(getattr(split, name)) for name in ("retain", "forget", "test", "test_forget")},
         "seconds": told["seconds"],
@@ -122,6 +122,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
         "federation": {
             "clients": asked.clients,
             "partition": str(parse_partition(asked.partition)),
+            "settings": _settings(asked),
             "engine": asked.engine,
             "holdings": held.tolist(),
             "image_bytes": _image_bytes(held, told["members"], dataset.train.images[0].numel()),
@@ -141,6 +142,28 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
         "inputs": inputs_of(dataset, original),
         **conditions(choose_device(asked.device), params.precision),
     }
+
+
+_OF_THE_COURSE = (
+    "rounds", "local_epochs", "participation", "aggregator", "weighting", "dropout", "k", "epsilon", "clip", "secure",
+)  # fmt: skip
+
+
+def _settings(asked: FederatedRequest) -> dict[str, Any]:
+    """What of the request shapes the result: runs that differ in it are not two seeds of one."""
+    told = {name: getattr(asked, name) for name in ("clients", *_OF_THE_COURSE)}
+    return {**told, "partition": str(parse_partition(asked.partition))}
+
+
+def _chosen(asked: FederatedRequest, params: Recipe) -> str:
+    """How the settings came about: those of the clients, and of the course."""
+    defaults = {name: getattr(FederatedRequest(), name) for name in _OF_THE_COURSE}
+    values = {**plain(params), **{name: getattr(asked, name) for name in _OF_THE_COURSE}}
+    usual = {**plain(build(PARAMS[asked.action], {})), **defaults}
+    # Nobody published a federated recipe in full: a new model's is ours, as retraining's is.
+    return how_chosen(
+        "retrain" if asked.action == "train" else METHOD_OF[asked.action], values, usual, tuned=False
+    )
 
 
 def _start(asked: FederatedRequest, report: Report) -> tuple[Dataset, LoadedModel, LoadedModel]:
@@ -240,8 +263,8 @@ def _agreement(
     report: Report,
 ) -> dict[str, Any] | None:
     """The plan beside those of other ways to add and to protect; None without a plan, or for too many clients."""
-    if job.asked.action != "unlearn" or job.asked.superlink or job.asked.secure:
-        return None  # nothing to compare with: the images, or the clients' own statistics, are not seen here
+    if job.asked.action != "unlearn" or job.asked.superlink:
+        return None  # nothing to compare with: the images are not seen here
     example = example_for(loaded.model, dataset.test.images)
     groups = channel_groups(loaded.model.net, example, job.params.residual)
     channels = sum(g.size * len(g.layers) for g in groups)
@@ -262,7 +285,11 @@ def _agreement(
             report=report,
         )
 
-    reported = list(load_parts(folder / "client_stats.npz", dataset.classes, tap).values())
+    reported = (
+        [load_stats(folder / REPORTED)]  # of which only the sum is known
+        if job.asked.secure
+        else list(load_parts(folder / "client_stats.npz", dataset.classes, tap).values())
+    )
     planner = Planner(groups, job.params, job.asked.seed)
     return compared(
         reported,
@@ -291,8 +318,8 @@ def _own(members: list[dict[str, Any]]) -> list[str]:
     if not own:
         return []
     return [
-        f"Clients with images of their own: {', '.join(own)}. Of what classes these are, only they know; the table of who "
-        "holds what shows the drawn deal. A client that says it has more than ten times the median's images counts for ten "
+        f"Clients with images of their own: {', '.join(own)}. Of what classes these are, only they know. A "
+        "client that says it has more than ten times the median's images counts for ten "
         "times as many."
     ]
 
