@@ -11,7 +11,10 @@ from streamlit.testing.v1 import AppTest
 from unlearn_core import jobs
 from unlearn_core.advice import PRESETS
 from unlearn_core.errors import UnlearnError
+from unlearn_core.params import build
 from unlearn_core.runs import RunState, RunStore
+from unlearn_core.unlearning import METHODS, find_method
+from unlearn_core.workflows import UnlearnRequest
 
 OpenPage = Callable[..., AppTest]
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -92,6 +95,23 @@ def test_start_submits_the_form_once(empty_home: Path, open_page: OpenPage, star
     assert request["settings"]["controls"] == "mask_logit,random_prune,fine_tune"
     assert request["params"]["ratio"] == 0.2
     assert start_button(app).disabled and start_button(app).label == "Started"
+
+
+def test_every_method_can_be_started_with_its_defaults(
+    empty_home: Path, open_page: OpenPage, started: list[Any]
+) -> None:
+    app = open_page("forget", forget=["3"])
+    offered = [name for name, method in METHODS.items() if not method.control]
+    for name in offered:
+        app.selectbox(key="forget method").set_value(name).run()
+        assert not app.exception and not app.error, name
+        start_button(app).click().run()
+    assert [call[1]["settings"]["method"] for call in started] == offered
+    for _, request, *_ in started:
+        method = find_method(build(UnlearnRequest, request["settings"]).method)
+        params = build(method.params, request["params"])
+        # Retraining begins with the model's own recipe.
+        assert params == build(method.params, {}) or method.name == "retrain"
 
 
 def test_a_form_has_one_token_until_it_changes(
