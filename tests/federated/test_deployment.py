@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -176,6 +177,31 @@ insecure = true
         require_private("open", tmp_path)
     with pytest.raises(UnlearnError, match=r"no connection 'far'.*are: near, six, safe, open"):
         require_private("far", tmp_path)
+
+
+def test_where_the_guard_has_died_its_work_is_done_and_the_run_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(deployment, "_GRACE", 10.0)
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(120)"
+    with (
+        pytest.raises(UnlearnError, match=r"has ended itself \(status -9\)"),
+        deployment._Group(tmp_path, tmp_path, "") as group,
+    ):
+        group.start("supernode-0", [sys.executable, "-c", stubborn])
+        group.guard.kill()
+        group.guard.wait()
+        began = time.monotonic()
+        group.start("supernode-1", [sys.executable, "-c", stubborn])
+    assert time.monotonic() - began < 5
+    assert [process.returncode for process in group.started.values()] == [-signal.SIGKILL] * 2
+    assert not {process.pid for process in group.started.values()} & set(processes())
+
+
+def test_where_the_guard_hangs_it_is_ended_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(deployment, "_GRACE", 1.0)
+    with deployment._Group(tmp_path, tmp_path, "") as group:
+        group.start("superlink", [sys.executable, "-c", "import time; time.sleep(120)"])
+        group.guard.send_signal(signal.SIGSTOP)
+    assert group.guard.returncode == group.started["superlink"].returncode == -signal.SIGKILL
 
 
 def test_a_superlink_is_for_the_engine_that_has_one(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import unlearn_core
+from unlearn_core.federated import guard
 from unlearn_core.federated.guard import family
 
 GUARD = Path(unlearn_core.__file__).parent / "federated" / "guard.py"
@@ -25,8 +26,14 @@ time.sleep(120)
 
 # A run that starts a guard and the above, tells the guard, says the ids, and waits.
 RUN = f"""
-import subprocess, sys, time
-guard = subprocess.Popen([sys.executable, {str(GUARD)!r}], stdin=subprocess.PIPE, start_new_session=True, bufsize=0)
+import os, subprocess, sys, time
+guard = subprocess.Popen(
+    [sys.executable, {str(GUARD)!r}],
+    env={{**os.environ, "PATH": sys.argv[2]}},
+    stdin=subprocess.PIPE,
+    start_new_session=True,
+    bufsize=0,
+)
 parent = subprocess.Popen([sys.executable, "-c", {STUBBORN!r}], stdout=subprocess.PIPE, start_new_session=True)
 guard.stdin.write(f"{{parent.pid}}\\n".encode())
 print(parent.stdout.readline().decode().strip(), flush=True)
@@ -64,9 +71,13 @@ def alive(pid):
     return bool(listed.strip()) and not listed.strip().startswith("Z")
 
 
-@pytest.mark.parametrize("end", ["crash", "killed"])
-def test_nothing_outlives_the_run(end):
-    run = subprocess.Popen([sys.executable, "-c", RUN, end], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("end", ["crash", "killed", "crash without ps"])
+def test_nothing_outlives_the_run(end, tmp_path):
+    end, *without = end.split(" without ")
+    if without and not Path("/proc/self/stat").exists():
+        pytest.skip("Without /proc, ps is needed.")
+    path = str(tmp_path) if without else os.environ["PATH"]
+    run = subprocess.Popen([sys.executable, "-c", RUN, end, path], stdout=subprocess.PIPE, text=True)
     pids = [int(word) for word in run.stdout.readline().split()]
     assert len(pids) == 2 and all(map(alive, pids))
     assert run.stdout.readline().strip() == "watched"
@@ -92,6 +103,23 @@ def test_what_has_ended_is_let_go_and_the_last_command_runs(tmp_path):
     assert (tmp_path / "last").read_text() == "done"
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="There is no /proc here.")
+def test_proc_is_read_as_ps_reads_it_whatever_a_process_calls_itself():
+    named = "import time; open('/proc/self/comm', 'w').write('a) Z 1 (1'); print(flush=True); time.sleep(120)"
+    child = subprocess.Popen([sys.executable, "-c", named], stdout=subprocess.PIPE, start_new_session=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    child.stdout.readline()
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    for read in (guard._read_proc, guard._read_ps):
+        found = read()
+        assert found[child.pid] == (os.getpid(), child.pid)
+        assert found[os.getpid()] == (os.getppid(), os.getpgrp())
+        assert dead.pid not in found
+    child.kill()
+    child.wait()
+    dead.wait()
 
 
 def test_the_number_of_a_dead_process_is_nobodys():

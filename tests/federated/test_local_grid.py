@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from unlearn_core.federated import OUTCOME, PARAMS, FederatedRequest, Job, run_e
 from unlearn_core.federated.course import conduct
 from unlearn_core.models import ModelCard, ModelSpec, Normalization
 from unlearn_core.params import build
-from unlearn_core.progress import silent
+from unlearn_core.progress import RunCancelled, silent
 
 pytestmark = pytest.mark.usefixtures("flower")
 
@@ -205,12 +206,34 @@ def test_a_blank_error_has_a_reason():
     assert _answer_of(reply_of(Error(code=0, reason=" \n")), 3).error == "It failed without a reason."
 
 
-def test_clients_that_take_turns_are_never_late(job_in, tmp_path):
-    """On a slow machine the answers come later, and must be the same."""
+def test_clients_that_take_turns_are_never_late(job_in, tmp_path, monkeypatch):
+    """On a slow machine the answers come later, and must be the same: one after the other, in this thread."""
+    from unlearn_core.federated.local_grid import LocalGrid
+
+    turns, answered = [], LocalGrid._answered
+
+    def watched(self, message):
+        turns.append((message.metadata.dst_node_id, threading.current_thread()))
+        return answered(self, message)
+
+    monkeypatch.setattr(LocalGrid, "_answered", watched)
     folder = job_in(tmp_path, rounds=0, deadline=0.1)
     run_engine("local", folder, 4, 0, silent)
     assert told(folder)["events"] == []
     assert all(len(e["bytes_up"]) == 4 for e in told(folder)["exchanges"])
+    assert [node for node, _ in turns] == [1, 2, 3, 4] * len(told(folder)["exchanges"])
+    assert {thread for _, thread in turns} == {threading.current_thread()}
+
+
+def test_a_client_in_this_process_that_is_cancelled_ends_the_run(job_in, tmp_path, monkeypatch):
+    from unlearn_core.federated import apps
+
+    def cancelled(ask, site):
+        raise RunCancelled
+
+    monkeypatch.setattr(apps, "answer", cancelled)
+    with pytest.raises(RunCancelled):
+        run_engine("local", job_in(tmp_path, rounds=0), 4, 0, silent)
 
 
 def test_own_folder_and_foreign_texts_stay_at_the_client(tmp_path):
@@ -234,7 +257,7 @@ def test_own_folder_and_foreign_texts_stay_at_the_client(tmp_path):
     assert failing(OSError("/srv/hospital a: no such file")) == "It failed (OSError); its own log says more."
 
 
-def test_other_machines_hear_only_the_name_of_the_servers_data(job_in, tmp_path):
+def test_other_machines_hear_only_the_name_of_the_servers_data_and_choose_their_device(job_in, tmp_path):
     from flwr.app import Context, RecordDict
     from flwr.clientapp import ClientApp
 
@@ -248,13 +271,13 @@ def test_other_machines_hear_only_the_name_of_the_servers_data(job_in, tmp_path)
             return [""]
 
     (tmp_path / "set").mkdir()
-    for link, expected in (("", f"folder:{tmp_path / 'set'}"), ("hospital", "folder")):
+    for link, expected in (("", (f"folder:{tmp_path / 'set'}", "cpu")), ("hospital", ("folder", "auto"))):
         sites = []
         folder = job_in(tmp_path / f"run{link}", data=f"folder:{tmp_path / 'set'}", superlink=link)
         with _identity(0):
             exchange = exchange_over(Heard(ClientApp(), {}), folder, Context(1, 0, {}, RecordDict(), {}))
             exchange.ask({1: Ask("register", {}, {"exchange": 1})}, 1.0, lambda answer: None)
-        assert [site["data"] for site in sites] == [expected]
+        assert [(site["data"], site["device"]) for site in sites] == [expected]
         assert (str(tmp_path) in json.dumps(sites)) == (not link)
 
 

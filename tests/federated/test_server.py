@@ -8,6 +8,7 @@ import torch
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.evaluation import predictions
+from unlearn_core.federated import validate
 from unlearn_core.federated.messages import Answer, Ask, Exchange, SecureSum, fingerprint, state_of
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.server import Rules, Server
@@ -213,13 +214,23 @@ def test_another_draw_each_round_and_the_same_for_the_same_seed(federation):
 
 
 def server_of(members, replies, **rules):
-    """A server whose members answer an exchange with `replies(node, number of the exchange)`; None is silence."""
+    """A server whose members answer an exchange with `replies(node, number of the exchange)`.
+
+    None is silence, and a sentence an error.
+    """
+
+    def answer(node, reply, exchange):
+        if isinstance(reply, str):
+            return Answer(node, {}, {}, reply)
+        arrays, config = reply
+        return Answer(node, arrays, {"exchange": exchange, **config})
 
     def ask(asks, deadline, heard):
         came = {node: replies(node, asked.config["exchange"]) for node, asked in asks.items()}
         answers = [
-            Answer(node, arrays, {"exchange": asks[node].config["exchange"], **config})
-            for node, (arrays, config) in ((n, a) for n, a in came.items() if a is not None)
+            answer(node, reply, asks[node].config["exchange"])
+            for node, reply in came.items()
+            if reply is not None
         ]
         for given in answers:
             heard(given)
@@ -240,20 +251,100 @@ SCHEMA = schema_of(statistics(1.0))
 
 
 def test_a_rejected_client_is_not_asked_again_and_none_is_judged_alone():
-    """Node 4 is far too loud; node 5 is silent first, then as loud: beside the others' earlier answers, both are out."""
+    """Node 4 is far too loud; node 5 fails first, then is as loud: beside the others' earlier answers, both are out."""
     asked = []
 
     def replies(node, exchange):
         asked.append((node, exchange))
         if node == 5 and exchange == 1:
-            return None
-        return statistics(1000.0 if node >= 4 else 1.0), {}
+            return "It crashed."
+        return statistics(30.0 if node >= 4 else 1.0), {}
 
     server, _ = server_of([Member(n, n, 20, 20) for n in range(6)], replies)
     taken = server.stats(STATS, SCHEMA, ("a",), Privacy())
     assert sorted(taken) == [0, 1, 2, 3]
     assert [node for node, exchange in asked if exchange == 2] == [5] and max(e for _, e in asked) == 2
-    assert [e["client"] for e in server.events if e["event"] == "rejected"] == ["4", "5"]
+    rejected = [e for e in server.events if e["event"] == "rejected"]
+    assert [e["client"] for e in rejected] == ["4", "5"]
+    assert all("times the median" in e["reason"] for e in rejected)
+
+
+def test_with_a_quorum_only_who_failed_is_asked_again_and_nobody_waits_for_the_silent():
+    """Of six, 3 recovers, 4 never does, and 5 is connected but silent for every deadline."""
+    asked = []
+
+    def replies(node, exchange):
+        asked.append((exchange, node))
+        if node == 4 or (node == 3 and exchange == 1):
+            return "It crashed."
+        return None if node == 5 else (statistics(1.0), {})
+
+    server, _ = server_of([Member(n, n, 20, 20) for n in range(6)], replies)
+    assert sorted(server.stats(STATS, SCHEMA, ("a",), Privacy())) == [0, 1, 2, 3]
+    assert asked == [*((1, n) for n in range(6)), (2, 3), (2, 4), (3, 4)]
+    assert [e["client"] for e in server.events if e["reason"].startswith("No answer")] == ["5"]
+
+
+def test_without_a_quorum_the_silent_are_asked_again():
+    """Two of four must answer: only node 0 does at first, and node 3 never."""
+    asked = []
+
+    def replies(node, exchange):
+        asked.append((exchange, node))
+        return (statistics(1.0), {}) if node in {1: (0,), 2: (1, 2)}[exchange] else None
+
+    server, _ = server_of([Member(n, n, 20, 20) for n in range(4)], replies)
+    assert sorted(server.stats(STATS, SCHEMA, ("a",), Privacy())) == [0, 1, 2]
+    assert asked == [*((1, n) for n in range(4)), *((2, n) for n in (1, 2, 3))]
+
+
+def two_classes(sums):
+    """Statistics of 20 images: one of class a, with these sums in each of three channels, and 19 of class b."""
+    return {"sums/conv": np.array([[float(sums)] * 3, [19.0] * 3]), "counts": np.array([1, 19])}
+
+
+@pytest.mark.parametrize("lie", [33.0, 150.0, 1e308])
+@pytest.mark.parametrize("clients", [2, 10])
+def test_two_that_lie_of_a_rare_class_are_rejected_whatever_the_median_says(lie, clients):
+    """Over all of a client's images even 150 is within ten times the median; and of two clients there is none."""
+
+    def replies(node, exchange):
+        return two_classes(lie if node >= clients - 2 else 1.0), {}
+
+    server, _ = server_of([Member(n, n, 20, 20) for n in range(clients)], replies)
+    if clients == 2:
+        with pytest.raises(UnlearnError, match=r"Too few clients \(stats\): 0 of 2"):
+            server.stats(STATS, schema_of(two_classes(1.0)), ("a", "b"), Privacy())
+    else:
+        taken = server.stats(STATS, schema_of(two_classes(1.0)), ("a", "b"), Privacy())
+        assert sorted(taken) == list(range(clients - 2))
+    assert len(server.exchanges) == 1
+    assert [e["client"] for e in server.events] == [str(clients - 2), str(clients - 1)]
+    assert all("above 32 for each image" in e["reason"] for e in server.events)
+
+
+def test_a_fifth_that_lies_as_far_as_it_may_moves_a_mean_by_a_fifth_of_the_bound():
+    def replies(node, exchange):
+        return two_classes(validate.MOST_MEAN if node >= 8 else 1.0), {}
+
+    server, _ = server_of([Member(n, n, 20, 20) for n in range(10)], replies)
+    parts = server.stats(STATS, schema_of(two_classes(1.0)), ("a", "b"), Privacy())
+    whole = server.whole(parts)
+    means = whole.sums["conv"] / whole.counts[:, None]
+    assert means[0] == pytest.approx([0.8 * 1.0 + 0.2 * validate.MOST_MEAN] * 3)
+    assert means[1] == pytest.approx([1.0] * 3) and not server.events
+
+
+def test_noise_has_room_in_the_bound_and_no_more():
+    """Epsilon 1 over three channels takes a sum of one image beyond 32, but not to a thousand."""
+    privacy = Privacy(epsilon=1.0)
+
+    def replies(node, exchange):
+        return two_classes({0: 1.0, 1: 50.0, 2: -20.0, 3: 1000.0}[node]), {}
+
+    server, _ = server_of([Member(n, n, 20, 20) for n in range(4)], replies, norm_bound=1e6)
+    taken = server.stats(STATS, schema_of(two_classes(1.0)), ("a", "b"), privacy)
+    assert sorted(taken) == [0, 1, 2] and [e["client"] for e in server.events] == ["3"]
 
 
 def test_a_dealt_part_registers_as_it_was_dealt(direct, sites_of, colours):

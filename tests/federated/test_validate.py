@@ -96,7 +96,12 @@ STATS = schema_of(stats().arrays)
         ({"counts": np.array([0, 6])}, "no images of"),
         ({"sums/conv": -np.ones((2, 3))}, "negative"),
         ({"sums/conv": np.full((2, 3), np.nan)}, "not finite"),
+        ({"sums/conv": np.full((2, 3), np.inf)}, "not finite"),
         ({"sums/conv": np.ones((3, 2))}, "(3, 2)"),
+        ({"sums/conv": np.array([[160.0] * 3, [192.0] * 3])}, ""),
+        ({"sums/conv": np.array([[160.1, 0, 0], [0, 0, 0]])}, "above 32 for each image"),
+        ({"sums/conv": np.array([[0, 0, 0], [0, 0, 192.1]])}, "above 32 for each image"),
+        ({"sums/conv": np.full((2, 3), 1e308)}, "above 32 for each image"),
     ],
 )
 def test_statistics_are_what_a_relu_gives_of_registered_images(change, reason):
@@ -107,6 +112,13 @@ def test_statistics_are_what_a_relu_gives_of_registered_images(change, reason):
 def test_noise_may_take_sums_below_zero():
     told = stats(**{"sums/conv": -np.ones((2, 3)), "counts": np.array([15, 6])})
     assert validate.stats_problem(told, MEMBER, STATS, reach=10) == ""
+
+
+def test_noise_takes_sums_only_so_far():
+    for high, reason in ((160.0 + 49, ""), (160.0 + 51, "above 32"), (-160.0 - 51, "above 32")):
+        told = stats(**{"sums/conv": np.array([[high, 0, 0], [0, 0, 0]])})
+        found = validate.stats_problem(told, MEMBER, STATS, reach=10, sums_reach=50)
+        assert reason in found and bool(found) == bool(reason)
 
 
 @pytest.mark.parametrize("reach", [0, 10])

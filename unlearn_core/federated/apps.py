@@ -204,7 +204,7 @@ def _until(end: float, most: float) -> float:
     return max(0.0, min(most, end - time.monotonic()))
 
 
-def _pull(grid: Grid, message_id: str, *, apart: bool) -> "Future[list[Message]]":
+def _pull(grid: Grid, message_id: str, *, apart: bool) -> Future[list[Message]]:
     """What a grid has to one message, or raises: known at once, or pulled in a thread of its own.
 
     Nothing ends a pull that waits. Its thread is daemonic, so that the process can end.
@@ -224,7 +224,7 @@ def _pull(grid: Grid, message_id: str, *, apart: bool) -> "Future[list[Message]]
     return pulled
 
 
-def _replies(pull: "Future[list[Message]]", message_id: str, node: int) -> list[Reply]:
+def _replies(pull: Future[list[Message]], message_id: str, node: int) -> list[Reply]:
     """What a pull that is done brought; an exception in its place where a node's objects don't make a message.
 
     Raises:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -139,9 +140,21 @@ class _Group:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Has the guard end everything; what a guard that died has left is ended here, by its process groups.
+
+        What has made a session of its own isn't in these groups: Flower's helpers look for themselves whether what
+        started them still lives.
+        """
         assert self.guard.stdin
         self.guard.stdin.close()
-        for process in (self.guard, *self.started.values()):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.guard.wait(timeout=_GRACE)
+        processes = (self.guard, *self.started.values())
+        for process in processes:
+            if process.poll() is None:  # else its number may be another process's
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        for process in processes:
             process.wait(timeout=_GRACE)
 
     def start(self, name: str, command: Sequence[str]) -> None:
@@ -158,9 +171,19 @@ class _Group:
         self._tell_guard(self.started[name].pid)
 
     def _tell_guard(self, told: int | list[str]) -> None:
-        """A process to watch, or to watch no longer (negative), or a command to run at the end."""
+        """A process to watch, or to watch no longer (negative), or a command to run at the end.
+
+        Raises:
+            UnlearnError: The guard has died.
+        """
         assert self.guard.stdin
-        self.guard.stdin.write(json.dumps(told).encode() + b"\n")
+        try:
+            self.guard.stdin.write(json.dumps(told).encode() + b"\n")
+        except BrokenPipeError:
+            raise UnlearnError(
+                f"The process that ends Flower's when a run is over has ended itself (status {self.guard.wait()}); "
+                "without it the run can't go on."
+            ) from None
 
     def wait_for_port(self, port: int, report: Report) -> None:
         """Returns when something listens there."""
@@ -246,13 +269,16 @@ class _Group:
             text=True,
             start_new_session=True,
         )
-        self._tell_guard(command.pid)
         with command:
             try:
+                self._tell_guard(command.pid)
                 said, complaint = command.communicate(timeout=_GRACE)
             except subprocess.TimeoutExpired:
                 command.kill()
                 raise UnlearnError(f"flwr {words[0]} gave no answer within {_GRACE:g} s.") from None
+            except UnlearnError:
+                command.kill()
+                raise
         self._tell_guard(-command.pid)  # the number may be another process's soon
         try:
             told: dict[str, Any] = json.loads(said[said.find("{") :])

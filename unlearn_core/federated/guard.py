@@ -5,6 +5,7 @@ ends all of them when the input ends: when the run is over, was cancelled, or di
 negative number is a process that has ended and is watched no longer; a command (a JSON list of words) is run at the end.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 _EVERY = 1.0
 _GRACE = 2.0
@@ -79,7 +81,22 @@ def _living(known: dict[int, int]) -> list[int]:
 
 
 def _processes() -> dict[int, tuple[int, int]]:
-    """Parent and group of every living process."""
+    """Parent and group of every living process: from /proc where there is one, as small images come without `ps`."""
+    return _read_proc() if Path("/proc/self/stat").exists() else _read_ps()
+
+
+def _read_proc() -> dict[int, tuple[int, int]]:
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended since
+            # Behind the name, which may hold spaces and parentheses of its own.
+            state, parent, group = Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()[:3]
+            if state not in (b"Z", b"X"):
+                found[int(pid)] = (int(parent), int(group))
+    return found
+
+
+def _read_ps() -> dict[int, tuple[int, int]]:
     listed = subprocess.run(
         ["ps", "-A", "-o", "pid=,ppid=,pgid=,stat="], capture_output=True, text=True, check=True
     ).stdout

@@ -38,8 +38,6 @@ _MOST_WEIGHT = 10.0  # times the median: what a client's own claim of how many i
 
 _LONGEST = 300  # characters of a reason: it may quote what a client sent
 
-_MOST_MEAN = 32.0  # of an image's mean activation in a channel, far above what batch norm lets through
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -123,10 +121,10 @@ class Server:
         Raises:
             UnlearnError: Too few gave them.
         """
-        reach = noise_reach(privacy, 0)
+        reach, sums_reach = noise_reach(privacy, 0), noise_reach(privacy, _channels(schema))
 
         def problem(answer: Answer, member: Member) -> str:
-            return validate.stats_problem(answer, member, schema, reach=reach)
+            return validate.stats_problem(answer, member, schema, reach=reach, sums_reach=sums_reach)
 
         members = len(self.members)
         taken = self._collected("stats", ask, problem, lambda a: validate.mean_size(a.arrays), members)
@@ -184,8 +182,7 @@ class Server:
         exchange, began = len(self.exchanges) + 1, time.monotonic()
         numbered = Ask(ask.kind, ask.arrays, {**ask.config, "exchange": exchange})
         most = max(self._counting(m, "images") for m in self.members.values())
-        channels = sum(shape[1] for shape, _ in schema.values() if len(shape) == 2)
-        bound = _MOST_MEAN * most + noise_reach(privacy, channels)
+        bound = validate.MOST_MEAN * most + noise_reach(privacy, _channels(schema))
         least = max(LEAST_CLIENTS, self._needed(len(self.members)))
 
         def heard(done: int, asked: int) -> None:
@@ -309,19 +306,28 @@ class Server:
     ) -> dict[int, Answer]:
         """The members' answers by node: who gave none is asked again, up to three times, until there are the least.
 
-        Whose answer was rejected is asked no more, and every answer is measured against those of all attempts.
+        Whose answer was rejected is asked no more, and every answer is measured against those of all attempts. Once there
+        is a quorum, only they are asked again who answered with an error: nobody waits another deadline for the silent.
         """
         taken: dict[int, Answer] = {}
+        silent: set[int] = set()
         began = len(self.events)
         for _ in range(ATTEMPTS):
             refused = {e["client"] for e in self.events[began:] if e["event"] == "rejected"}
-            left = [n for n, m in self.members.items() if n not in taken and str(m.client) not in refused]
+            waived = silent if len(taken) >= self._needed(len(self.members)) else set()
+            left = [
+                n
+                for n, m in self.members.items()
+                if n not in taken and n not in waived and str(m.client) not in refused
+            ]
             if not left or len(taken) >= least:
                 break
             before = list(taken.values())
             taken = {
                 a.node: a for a in self._accepted(kind, dict.fromkeys(left, ask), 0, problem, size, before)
             }
+            heard = self.exchanges[-1]["bytes_up"]
+            silent = (silent - set(left)) | {n for n in left if self._who(n) not in heard}
         return taken
 
     def _accepted(
@@ -420,6 +426,11 @@ class Server:
             f"Too few clients ({what}): {came} of {asked} took part, {self._needed(asked)} are needed. "
             f"Start more clients, wait longer (deadline) or lower the quorum.{' Last: ' if reasons else ''}{''.join(reasons)}"
         )
+
+
+def _channels(schema: Schema) -> int:
+    """All channels that statistics hold sums of."""
+    return sum(shape[1] for shape, _ in schema.values() if len(shape) == 2)
 
 
 _STAGES = {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unlearn_core.federated.messages import Answer, Arrays
 
 MOST_IMAGES = 1_000_000_000
+MOST_MEAN = 32.0  # of an image's mean activation in a channel, far above what batch norm lets through
 _LARGEST = 1e6  # far above any weight or batch-norm statistic of a network that works
 
 _DUST = 1e-3  # of an image's activation: what masked numbers are rounded by, and more
@@ -113,7 +114,9 @@ def update_problem(answer: Answer, member: Member, schema: Schema) -> str:
     return ""
 
 
-def stats_problem(answer: Answer, member: Member, schema: Schema, *, reach: float) -> str:
+def stats_problem(
+    answer: Answer, member: Member, schema: Schema, *, reach: float, sums_reach: float = 0.0
+) -> str:
     """What is wrong with activation statistics.
 
     Args:
@@ -121,6 +124,7 @@ def stats_problem(answer: Answer, member: Member, schema: Schema, *, reach: floa
         member: Who sent them.
         schema: What they must be.
         reach: How far noise takes a count at most, up or down; 0 without noise. With it, sums may be negative.
+        sums_reach: How far it takes a sum at most.
     """
     reason = arrays_problem(answer.arrays, schema) or _counts_problem(
         answer.arrays["counts"], member.images, reach
@@ -128,11 +132,28 @@ def stats_problem(answer: Answer, member: Member, schema: Schema, *, reach: floa
     if reason:
         return reason
     counts = answer.arrays["counts"]
-    for name, sums in answer.arrays.items():
-        if name != "counts" and not reach and sums.min(initial=0) < 0:
-            return f"{name!r} holds negative sums of activations, which a ReLU can't give."
-        if name != "counts" and sums[counts == 0].any():
-            return f"{name!r} holds sums of a class that it has no images of."
+    problems = (
+        _sums_problem(name, sums, counts, reach, sums_reach)
+        for name, sums in answer.arrays.items()
+        if name != "counts"
+    )
+    return next(filter(None, problems), "")
+
+
+def _sums_problem(
+    name: str, sums: NDArray[Any], counts: NDArray[np.int64], reach: float, sums_reach: float
+) -> str:
+    """What is wrong with the sums (K, C) of one layer, by themselves: beside others, two clients that lie are a majority."""
+    if not reach and sums.min(initial=0) < 0:
+        return f"{name!r} holds negative sums of activations, which a ReLU can't give."
+    if sums[counts == 0].any():
+        return f"{name!r} holds sums of a class that it has no images of."
+    # Noise may hide images from a count, but then each of them was clipped to less than the reach of a sum has room for.
+    most = MOST_MEAN * counts[:, None] + sums_reach
+    if (np.abs(sums) > most).any():
+        return (
+            f"{name!r} holds sums above {MOST_MEAN:g} for each image, which batch norm doesn't let through."
+        )
     return ""
 
 
