@@ -46,9 +46,7 @@ Reply = Message | Exception
 
 _CATEGORY = {"train": "train", "evaluate": "evaluate"}
 _POLL = 0.5
-_PATIENCE = (
-    0.2  # seconds after which a pull goes on in the background; one that finds nothing takes hundredths
-)
+_PATIENCE = 0.2  # seconds until a pull goes on in the background; one that finds nothing takes hundredths
 _EXPIRED = (ErrorCode.MESSAGE_UNAVAILABLE, ErrorCode.REPLY_MESSAGE_UNAVAILABLE)
 _PLAIN = (str, int, float, type(None))
 
