@@ -23,7 +23,9 @@ PAGES = {
     "runs": "Runs",
 }
 
-st.set_page_config(page_title="Lethe", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide", initial_sidebar_state=248)
+st.set_page_config(
+    page_title="Lethe", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide", initial_sidebar_state=248
+)
 st.logo(str(HERE / "assets" / "logo.svg"), size="large")
 page = st.navigation(
     [st.Page(f"pages/{name}.py", title=title, default=name == "overview") for name, title in PAGES.items()],

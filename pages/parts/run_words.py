@@ -20,7 +20,7 @@ _NEXT_STEPS = {
     RunState.CANCELLED: "Resume it to go on after the last finished part, or change the settings and start anew.",
     RunState.INTERRUPTED: "Resume it: what was finished before the process died is kept.",
 }
-_KEEP_PARTS = frozenset({"unlearn", "sparsify"})
+_KEEP_PARTS = frozenset({"unlearn", "sparsify", "federated"})
 """Kinds of runs that go on where they were."""
 KINDS = {
     "train": "Training",

@@ -12,6 +12,7 @@ from unlearn_core.evaluation import predictions
 from unlearn_core.federated import course
 from unlearn_core.federated.course import OUTCOME, REPORTED, Job, conduct, read_job, write_job
 from unlearn_core.federated.request import PARAMS, FederatedRequest
+from unlearn_core.federated.sealed import Sealed, seal, unseal
 from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled, silent
 from unlearn_core.pruning import plan_from_plain
@@ -119,6 +120,47 @@ def test_repeats_bit_for_bit(conducted, tmp_path):
         conducted(folder=tmp_path / name, rounds=1, partition="dirichlet:0.5", participation=0.5)
         digests.add(open_model(tmp_path / name / "model.safetensors").digest)
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("action", ["unlearn", "retrain"])
+def test_a_run_whose_server_died_goes_on_after_the_last_finished_round(
+    action, conducted, tmp_path, monkeypatch
+):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+    told = conducted(action, folder=whole, rounds=3)
+    trained = course.Server.train
+    monkeypatch.setattr(
+        course.Server, "train", lambda self, ask: 1 / 0 if ask.config["round"] == 3 else trained(self, ask)
+    )
+    with pytest.raises(ZeroDivisionError):
+        conducted(action, folder=cut, rounds=3)
+    asked = []
+
+    def train(self, ask):
+        asked.append(ask.config["round"])
+        return trained(self, ask)
+
+    monkeypatch.setattr(course.Server, "train", train)
+    resumed = conducted(action, folder=cut, rounds=3)
+    assert asked == [3]
+    one, two = (open_model(folder / "model.safetensors") for folder in (whole, cut))
+    assert one.digest == two.digest and one.plan == two.plan
+    for now, before in zip(resumed["ladder"], told["ladder"], strict=True):
+        assert now["rung"] == before["rung"] and now["per_class"] == before["per_class"]
+    kinds = [e["kind"] for e in resumed["exchanges"]]
+    assert kinds.count("train") == 3 and kinds.count("register") == 2
+    assert kinds.count("stats") == (action == "unlearn")
+    numbers = [e["exchange"] for e in resumed["exchanges"]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert sorted(p.name for p in cut.iterdir()) == sorted(p.name for p in whole.iterdir())
+
+
+def test_a_round_of_another_model_is_not_gone_on_from(conducted, tmp_path):
+    seal(tmp_path, Sealed("another", 2, {}, {}))
+    assert unseal(tmp_path, "another").number == 2
+    assert [r["rung"] for r in conducted(rounds=1)["ladder"]] == ["pruned", "round 1"]
 
 
 def test_several_classes_one_after_the_other_ask_again(

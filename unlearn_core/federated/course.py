@@ -39,13 +39,14 @@ from unlearn_core.federated.messages import (
 from unlearn_core.federated.partition import draw, parse_partition
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import PARAMS, FederatedRequest, rules_of
+from unlearn_core.federated.sealed import Sealed, forget_sealed, seal, unseal
 from unlearn_core.federated.server import LEAST_CLIENTS, Server
 from unlearn_core.federated.validate import Schema, schema_of
 from unlearn_core.inference import choose_device, evaluating
 from unlearn_core.models import Classifier, ModelCard, card_to_plain
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Progress, Report
-from unlearn_core.pruning import PruningPlan, plan_to_plain
+from unlearn_core.pruning import PruningPlan, plan_from_plain, plan_to_plain
 from unlearn_core.surgery import remove
 from unlearn_core.training import Recipe
 from unlearn_core.unlearning.tfidf_prune import plan_by
@@ -152,19 +153,23 @@ class _Course:
     plan: PruningPlan | None
 
     def run(self) -> None:
-        """The whole course."""
+        """The whole course, or what is left of it after the last round that was finished before the server died."""
         card, forget = self.loaded.card, list(self.job.forget)
         self._require_possible()
+        sealed = unseal(self.folder, self.loaded.digest)
+        if sealed:
+            self._recall(sealed)
         self._clocked(
             lambda: self.server.register(
                 {"fingerprint": fingerprint(card.classes, card.image_size), "forget": forget}
             )
         )
-        if self.job.asked.action == "unlearn":
+        if self.job.asked.action == "unlearn" and not sealed:
             self._clocked(self._prune)
             self._observe("pruned")
         state: Arrays = state_of(self.model.net)
-        for number in range(1, self.job.asked.rounds + 1):
+        for number in range(sealed.number + 1 if sealed else 1, self.job.asked.rounds + 1):
+            self._seal(number - 1, state)
             state = self._clocked(partial(self._round, state, number))
             self._observe(f"round {number}", number)
         # Before the last exchange: what was trained must not depend on who answers it.
@@ -182,6 +187,26 @@ class _Course:
                 "exchanges": self.server.exchanges,
             },
         )
+        forget_sealed(self.folder)
+
+    def _seal(self, number: int, state: Arrays) -> None:
+        told = {
+            "ladder": self.ladder,
+            "seconds": self.seconds,
+            "plan": plan_to_plain(self.plan) if self.plan else None,
+            "events": self.server.events,
+            "exchanges": self.server.exchanges,
+        }
+        seal(self.folder, Sealed(self.loaded.digest, number, state, told))
+
+    def _recall(self, sealed: Sealed) -> None:
+        """Everything as it was after a round; the clients have yet to register anew."""
+        told = sealed.told
+        self.ladder, self.seconds = list(told["ladder"]), told["seconds"]
+        self.server.events, self.server.exchanges = list(told["events"]), list(told["exchanges"])
+        if told["plan"]:
+            self._cut(plan_from_plain(told["plan"]))
+        self._load(sealed.state)
 
     def _require_possible(self) -> None:
         if not self.job.asked.secure or self.job.asked.action != "unlearn":
@@ -200,10 +225,17 @@ class _Course:
         """Makes the plan of all clients' statistics, and the pruned model as every client makes it from the plan."""
         example = example_for(self.model, self.split.test.images)
         params = self.job.params
-        self.plan = plan_by(self._stats, self.model, example, params, self.job.forget, self.job.asked.seed)
-        write_json(self.folder / "plan.json", plan_to_plain(self.plan))
-        pruned = remove(self.model.net, self.plan, example)
+        plan = plan_by(self._stats, self.model, example, params, self.job.forget, self.job.asked.seed)
+        write_json(self.folder / "plan.json", plan_to_plain(plan))
+        self._cut(plan)
+
+    def _cut(self, plan: PruningPlan) -> None:
+        self.plan = plan
+        pruned = remove(self.model.net, plan, example_for(self.model, self.split.test.images))
         self.model = Classifier(pruned, self.model.normalization).to(self.device).eval()
+
+    def _load(self, state: Arrays) -> None:
+        self.model.net.load_state_dict({n: torch.from_numpy(v) for n, v in state.items()}, strict=True)
 
     def _stats(self, silence: PruningPlan | None) -> ActivationStats:
         """All clients' statistics as one; the first ones are kept, whole and by client."""
@@ -253,7 +285,7 @@ class _Course:
             "forget": list(self.job.forget),
         }
         state = self.server.train(self._ask("train", state, config))
-        self.model.net.load_state_dict({n: torch.from_numpy(v) for n, v in state.items()}, strict=True)
+        self._load(state)
         return state
 
     def _ask(self, kind: str, state: Arrays, config: Mapping[str, Any]) -> Ask:
