@@ -49,8 +49,8 @@ def participation(cells: list[dict[str, Any]], key: str) -> None:
 
 
 def told_by(record: RunRecord) -> list[dict[str, Any]]:
-    """What the present attempt at a run has reported, oldest first."""
-    return [e for e in events(store().folder(record.id)) if e.get("attempt") == record.attempt]
+    """What a run has reported, oldest first: a resumed one goes on after the rounds of its earlier attempts."""
+    return list(events(store().folder(record.id)))
 
 
 def _plan(record: RunRecord) -> dict[str, Any] | None:

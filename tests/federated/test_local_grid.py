@@ -255,6 +255,7 @@ def test_own_folder_and_foreign_texts_stay_at_the_client(tmp_path):
     )
     assert said == "… can't be read; see '…', 1/2 of it."
     assert failing(OSError("/srv/hospital a: no such file")) == "It failed (OSError); its own log says more."
+    assert "package torchvision, which" in failing(ModuleNotFoundError("/srv/x", name="torchvision"))
 
 
 def test_other_machines_hear_only_the_name_of_the_servers_data_and_choose_their_device(job_in, tmp_path):

@@ -275,6 +275,10 @@ def _discreet(work: ClientAppCallable) -> ClientAppCallable:
             raise
         except UnlearnError as error:
             raise UnlearnError(without_paths(str(error), str(context.node_config.get("data", "")))) from None
+        except ModuleNotFoundError as error:
+            raise UnlearnError(
+                f"The Python package {error.name}, which this model or data set needs, isn't installed there."
+            ) from None
         except Exception as error:
             traceback.print_exc(file=sys.stderr)  # for the client's own log
             raise UnlearnError(f"It failed ({type(error).__name__}); its own log says more.") from None
