@@ -108,7 +108,7 @@ def test_every_foreign_import_of_the_core_and_the_pages_is_required() -> None:
     own = {path.stem for path in ROOT.glob("*.py")} | {"pages"}
     for path in sources:
         # Federated runs need a second file of requirements.
-        extra = {"flwr", "cryptography"} if "federated" in path.parts else set()
+        extra = {"flwr", "httpx", "cryptography"} if "federated" in path.parts else set()
         foreign = imported(path) - sys.stdlib_module_names - modules - own - extra
         assert not foreign, f"{path.relative_to(ROOT)} imports {foreign}"
 
