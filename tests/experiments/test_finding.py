@@ -21,13 +21,13 @@ def test_the_closest_method_its_time_and_the_next_outside_the_noise(trial: Make)
     assert text.startswith(
         "scrub is closest to retraining: 6.0 points off on average with one seed, in 50 % of its time;"
     )
-    assert "next is fine_tune with 8.5, outside the noise." in text
+    assert "next is fine_tune with 8.5, a difference outside the noise." in text
     assert "Retraining itself differs by 0.50 points from seed to seed." in text
 
 
 def test_a_next_one_inside_the_noise(trial: Make) -> None:
     text = finding(table([*retrained(trial), trial("scrub", ua=0.91), trial("fine_tune")]), named)
-    assert "next is fine_tune with 8.5, inside the noise." in text
+    assert "next is fine_tune with 8.5, a difference inside the noise." in text
 
 
 def test_one_seed_of_retraining_leaves_the_noise_unknown(trial: Make) -> None:
@@ -73,4 +73,4 @@ def test_a_reference_of_one_seed_borrows_the_noise_of_the_next_ones(trial: Make)
         trial("retrain", **sparse),
         trial("scrub", ua=1.0, **sparse),
     ]
-    assert "next is fine_tune with 8.5, outside the noise." in finding(table(trials), named)
+    assert "next is fine_tune with 8.5, a difference outside the noise." in finding(table(trials), named)

@@ -62,7 +62,7 @@ def _next(methods: Sequence[Row], named: Named) -> str:
     told = f"next is {named(other)} with {_points(other.gap)}"
     if floor is None:
         return f"{told}; whether that is noise, only two retrainings without the same images could say"
-    return f"{told}, {'inside' if apart <= floor else 'outside'} the noise"
+    return f"{told}, a difference {'inside' if apart <= floor else 'outside'} the noise"
 
 
 def _noise(methods: Sequence[Row]) -> str:
