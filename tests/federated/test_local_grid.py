@@ -1,6 +1,5 @@
 """Flower's own apps over the grid in this process; and the one private name of Flower that it takes."""
 
-import io
 import json
 import pickle
 import threading
@@ -110,7 +109,7 @@ def test_a_sites_own_folder_takes_the_runs_labels(digits, tmp_path):
 
 
 def test_arrays_travel_with_type_and_shape():
-    from unlearn_core.federated.apps import _arrays, _record
+    from unlearn_core.federated.wire import arrays_of, record_of
 
     sent = {
         "counter": np.array(7, dtype=np.int64),
@@ -118,7 +117,7 @@ def test_arrays_travel_with_type_and_shape():
         "turned": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
         "none": np.empty((0, 3), dtype=np.float32),
     }
-    got = _arrays(_record(sent))
+    got = arrays_of(record_of(sent))
     for name, values in sent.items():
         assert got[name].dtype == values.dtype and got[name].shape == values.shape
         assert np.array_equal(got[name], values)
@@ -163,37 +162,37 @@ def reply_of(content):
         return Message(content, reply_to=asked)
 
 
-def sent(config="{}", data=None):
+def sent(config="{}", array=None):
+    """An answer's content: its JSON, and one array's type, shape, format and bytes."""
     from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-    arrays = {} if data is None else {"x": Array("float32", (1,), "numpy.ndarray", data)}
+    arrays = {} if array is None else {"x": Array(*array)}
     return RecordDict({"arrays": ArrayRecord(arrays), "config": ConfigRecord({"json": config})})
 
 
-def archive():
-    file = io.BytesIO()
-    np.savez(file, x=np.ones(1))
-    return file.getvalue()
-
+ONE = np.ones(1, dtype=np.float32).tobytes()
 
 MALFORMED = {
     "list": ("[]", None),
     "nested": ('{"images": [1]}', None),
     "deep": ("[" * 100_000, None),
-    "empty": ("{}", b""),
-    "bytes": ("{}", b"nonsense"),
-    "torn archive": ("{}", b"PK\x03\x04torn"),
-    "archive": ("{}", archive()),
-    "pickle": ("{}", pickle.dumps([1])),
+    "no bytes": ("{}", ("<f4", (1,), "bytes", b"")),
+    "torn": ("{}", ("<f4", (2,), "bytes", ONE + b"a")),
+    "too many": ("{}", ("<f4", (1,), "bytes", ONE + ONE)),
+    "no type": ("{}", ("nonsense", (1,), "bytes", ONE)),
+    "objects": ("{}", ("|O", (1,), "bytes", ONE + ONE)),
+    "text": ("{}", ("<U1", (1,), "bytes", ONE)),
+    "archive": ("{}", ("<f4", (1,), "numpy.ndarray", b"PK\x03\x04torn")),
+    "pickle": ("{}", ("<f4", (1,), "numpy.ndarray", pickle.dumps([1]))),
 }
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_reply_is_a_rejected_answer(name):
-    from unlearn_core.federated.apps import _answer_of
+    from unlearn_core.federated.replies import answer_of
     from unlearn_core.federated.validate import genuine
 
-    told = _answer_of(reply_of(sent(*MALFORMED[name])), 3)
+    told = answer_of(reply_of(sent(*MALFORMED[name])), 3)
     taken, [rejection] = genuine([told], [3], 1)
     assert not taken and not told.error and "can't be read" in rejection.reason
 
@@ -201,9 +200,9 @@ def test_a_malformed_reply_is_a_rejected_answer(name):
 def test_a_blank_error_has_a_reason():
     from flwr.app import Error
 
-    from unlearn_core.federated.apps import _answer_of
+    from unlearn_core.federated.replies import answer_of
 
-    assert _answer_of(reply_of(Error(code=0, reason=" \n")), 3).error == "It failed without a reason."
+    assert answer_of(reply_of(Error(code=0, reason=" \n")), 3).error == "It failed without a reason."
 
 
 def test_clients_that_take_turns_are_never_late(job_in, tmp_path, monkeypatch):

@@ -21,10 +21,11 @@ DEADLINE = 2.0
 
 def answers(config='{"exchange": 1}'):
     """What an honest client's reply holds."""
-    from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+    from flwr.app import ConfigRecord, RecordDict
 
-    arrays = ArrayRecord({"x": Array(np.arange(4.0))})
-    return RecordDict({"arrays": arrays, "config": ConfigRecord({"json": config})})
+    from unlearn_core.federated.wire import record_of
+
+    return RecordDict({"arrays": record_of({"x": np.arange(4.0)}), "config": ConfigRecord({"json": config})})
 
 
 def honest(asked):

@@ -1,7 +1,8 @@
 """Learning and unlearning with images that never leave their clients.
 
 The learning code (`client`, `server`, `course`) exchanges plain data and knows nothing of a network. Only `apps`,
-`secure` and `local_grid` speak through Flower, `aggregation` takes its robust mean, and `deployment` runs its commands.
+`wire`, `replies`, `secure` and `local_grid` speak through Flower, `aggregation` takes its robust mean, and `deployment`
+runs its commands.
 It is installed with `pip install -r requirements-federated.txt`.
 """
 

@@ -5,14 +5,10 @@ run's data set, `data` (folder:PATH) where it holds a folder of its own. `least-
 """
 
 import json
-import math
 import re
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import lru_cache, wraps
 from pathlib import Path
@@ -20,20 +16,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
-from httpx import TransportError
 
 from unlearn_core.artifacts import write_text
 from unlearn_core.data import Dataset, ImageSet, align_classes, class_index, open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.client import ANSWERS, Site, answer
 from unlearn_core.federated.course import JOB, conduct
-from unlearn_core.federated.messages import Answer, Arrays, Ask, Exchange, SecureSum, last_line
+from unlearn_core.federated.messages import Answer, Ask, Exchange, SecureSum
 from unlearn_core.federated.partition import Positions, draw, parse_partition
+from unlearn_core.federated.replies import Reply, answer_of, as_message, gather, has_expired
 from unlearn_core.federated.secure import masked, read_asked, secaggplus_mod, secure_total
+from unlearn_core.federated.wire import arrays_of, record_of
 from unlearn_core.progress import Progress, Report, RunCancelled
 
 TURNS = "clients-take-turns"
@@ -41,14 +37,7 @@ TURNS = "clients-take-turns"
 
 ClientAppCallable = Callable[[Message, Context], Message]
 
-Reply = Message | Exception
-"""What came to a question: a message, or why what came can't be read."""
-
 _CATEGORY = {"train": "train", "evaluate": "evaluate"}
-_POLL = 0.5
-_PATIENCE = 0.2  # seconds until a pull goes on in the background; one that finds nothing takes hundredths
-_EXPIRED = (ErrorCode.MESSAGE_UNAVAILABLE, ErrorCode.REPLY_MESSAGE_UNAVAILABLE)
-_PLAIN = (str, int, float, type(None))
 
 
 def make_client_app() -> ClientApp:
@@ -120,7 +109,8 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
     def ask(asks: Mapping[int, Ask], deadline: float, heard: Callable[[Answer], None]) -> Sequence[Answer]:
         # The same model goes to all: written once, not once a client.
         records = {
-            id(arrays): _record(arrays) for arrays in {id(q.arrays): q.arrays for q in asks.values()}.values()
+            id(arrays): record_of(arrays)
+            for arrays in {id(q.arrays): q.arrays for q in asks.values()}.values()
         }
         lasting = None if turns else deadline
         messages = [_message(node, q, records[id(q.arrays)], site, lasting) for node, q in asks.items()]
@@ -128,11 +118,11 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
 
         def taken(reply: Reply, asked: int) -> None:
             # A question lasts as long as the deadline, so that the superlink may say of a silent node that it is over.
-            if not _has_expired(reply):
-                answers.append(_answer_of(reply, asked))
+            if not has_expired(reply):
+                answers.append(answer_of(reply, asked))
                 heard(answers[-1])
 
-        _gather(grid, messages, deadline, taken, turns=turns)
+        gather(grid, messages, deadline, taken, turns=turns)
         return answers
 
     def total(
@@ -148,107 +138,16 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
             sent = {message.metadata.dst_node_id: message for message in messages}
 
             def taken(reply: Reply, asked: int) -> None:
-                replies.append(_as_message(reply, sent[asked]))
+                replies.append(as_message(reply, sent[asked]))
                 heard(len(replies), len(messages))
 
-            _gather(grid, messages, deadline, taken, turns=turns)
+            gather(grid, messages, deadline, taken, turns=turns)
             return replies
 
         config = {"json": json.dumps(question.config), "site": json.dumps(site), "kind": question.kind}
         return secure_total(grid, context, nodes, question, config, bound, least, send)
 
     return Exchange(lambda: list(grid.get_node_ids()), ask, total)
-
-
-def _gather(
-    grid: Grid,
-    messages: Sequence[Message],
-    deadline: float,
-    taken: Callable[[Reply, int], None],
-    *,
-    turns: bool,
-) -> None:
-    """Sends messages and hands on every reply that comes within so many seconds, with the node that was asked.
-
-    Each reply is pulled by itself: of a pull with one malformed reply Flower loses all, and for one that is half there it
-    waits, for up to two hours where a client adds to it now and then. What isn't whole at the deadline has not come.
-
-    Args:
-        grid: The transport.
-        messages: One for each node.
-        deadline: Seconds from when all are sent; where clients take turns, there is none.
-        taken: Told of each reply.
-        turns: Whether a pull is the client's work itself, so that they follow one another in this thread.
-    """
-    nodes = [message.metadata.dst_node_id for message in messages]
-    left = {i: node for i, node in zip(grid.push_messages(messages), nodes, strict=True) if i}
-    pulls: dict[str, Future[list[Message]]] = {}
-    end = time.monotonic() + (math.inf if turns else deadline)
-    while left and (began := time.monotonic()) < end:
-        for i, node in list(left.items()):
-            if i not in pulls:
-                pulls[i] = _pull(grid, i, apart=not turns)
-                wait([pulls[i]], _until(end, _PATIENCE))
-            if pulls[i].done() and (replies := _replies(pulls.pop(i), i, node)):
-                del left[i]
-                for reply in replies:
-                    taken(reply, node)
-        if left:  # asking after many nodes takes a while, and the superlink has other things to do
-            time.sleep(_until(end, max(_POLL, time.monotonic() - began)))
-
-
-def _until(end: float, most: float) -> float:
-    """Seconds until a moment of the monotonic clock: at most so many, and none where it is past."""
-    return max(0.0, min(most, end - time.monotonic()))
-
-
-def _pull(grid: Grid, message_id: str, *, apart: bool) -> Future[list[Message]]:
-    """What a grid has to one message, or raises: known at once, or pulled in a thread of its own.
-
-    Nothing ends a pull that waits. Its thread is daemonic, so that the process can end.
-    """
-    pulled: Future[list[Message]] = Future()
-
-    def work() -> None:
-        try:
-            pulled.set_result(list(grid.pull_messages([message_id])))
-        except BaseException as error:  # Flower's own word that a run was stopped is no Exception
-            pulled.set_exception(error)
-
-    if apart:
-        threading.Thread(target=work, daemon=True).start()
-    else:
-        work()
-    return pulled
-
-
-def _replies(pull: Future[list[Message]], message_id: str, node: int) -> list[Reply]:
-    """What a pull that is done brought; an exception in its place where a node's objects don't make a message.
-
-    Raises:
-        RunCancelled: The run was cancelled.
-        TransportError: The superlink can't be reached.
-    """
-    try:
-        replies = pull.result()
-        for reply in replies:
-            _require_from(reply, message_id, node)
-        return list(replies)
-    except (RunCancelled, TransportError):
-        raise
-    except Exception as error:  # whatever the objects are that the node sent
-        return [error]
-
-
-def _require_from(reply: Message, message_id: str, node: int) -> None:
-    """A node writes itself who its reply is from and what it answers; the superlink knows better, and replies for some.
-
-    Raises:
-        ValueError: The reply says that it is another's, or to another question.
-    """
-    told = reply.metadata
-    if not reply.has_error() and (told.src_node_id, told.reply_to_message_id) != (node, message_id):
-        raise ValueError
 
 
 def _message(
@@ -300,12 +199,12 @@ def _reply(message: Message, context: Context) -> Message:
     told = message.content["config"]
     site = json.loads(str(told["site"]))
     kind = message.metadata.message_type.partition(".")[2]
-    ask = Ask(kind, _arrays(message.content["arrays"]), json.loads(str(told["json"])))
+    ask = Ask(kind, arrays_of(message.content["arrays"]), json.loads(str(told["json"])))
     own = _site(context, site, ask.config["exchange"])
     _perhaps_drop_out(site, own.client, ask.config["exchange"], kind)
     given = answer(ask, own)
     content = RecordDict(
-        {"arrays": _record(given.arrays), "config": ConfigRecord({"json": json.dumps(given.config)})}
+        {"arrays": record_of(given.arrays), "config": ConfigRecord({"json": json.dumps(given.config)})}
     )
     return Message(content, reply_to=message)
 
@@ -318,49 +217,6 @@ def _reply_masked(message: Message, context: Context) -> Message:
     own = _site(context, site, config["exchange"])
     _perhaps_drop_out(site, own.client, config["exchange"], str(told["kind"]))
     return masked(message, answer(Ask(str(told["kind"]), arrays, config), own), float(told["bound"]))
-
-
-def _has_expired(reply: Reply) -> bool:
-    """Whether it is only the superlink's word that nothing came in time."""
-    return isinstance(reply, Message) and reply.has_error() and reply.error.code in _EXPIRED
-
-
-def _answer_of(reply: Reply, asked: int) -> Answer:
-    """What a reply says; where a node has gone, the superlink replies in its place."""
-    try:
-        if isinstance(reply, Exception):
-            raise reply
-        if reply.has_error():
-            return Answer(asked, {}, {}, last_line(reply.error.reason or ""))
-        config = json.loads(str(reply.content["config"]["json"]))
-        if not isinstance(config, dict) or not all(isinstance(v, _PLAIN) for v in config.values()):
-            raise TypeError
-        return Answer(asked, _arrays(reply.content["arrays"]), config)
-    except Exception as error:  # whatever the bytes are that it sent
-        return Answer(asked, {}, {}, unreadable=_unreadable(error))
-
-
-def _as_message(reply: Reply, asked: Message) -> Message:
-    """The reply as the secure sum takes it: an error is from the node that was asked, whoever found it."""
-    if isinstance(reply, Exception):
-        return Message(Error(code=ErrorCode.UNKNOWN, reason=_unreadable(reply)), reply_to=asked)
-    return Message(reply.error, reply_to=asked) if reply.has_error() else reply
-
-
-def _unreadable(error: Exception) -> str:
-    return f"Its answer can't be read ({type(error).__name__})."
-
-
-def _record(arrays: Arrays) -> ArrayRecord:
-    return ArrayRecord({name: Array(np.asarray(values)) for name, values in arrays.items()})
-
-
-def _arrays(record: Any) -> dict[str, Any]:
-    """The arrays of a message; Flower reads them by `np.load`, which makes something else of an archive."""
-    arrays = {str(name): array.numpy() for name, array in record.items()}
-    if not all(isinstance(values, np.ndarray) for values in arrays.values()):
-        raise TypeError
-    return arrays
 
 
 def _perhaps_drop_out(site: Mapping[str, Any], client: int, exchange: int, kind: str) -> None:
