@@ -9,13 +9,13 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unlearn_core.artifacts import write_npz
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, silent
 
@@ -78,16 +78,16 @@ class ActivationStats:
         return [(layer, values.shape) for layer, values in self.sums.items()]
 
 
-def save_stats(stats: ActivationStats, file: Path | BytesIO) -> None:
+def save_stats(stats: ActivationStats, path: Path) -> None:
     """Writes the statistics as one compressed npz."""
     header = json.dumps({"classes": stats.classes, "tap": stats.tap, "layers": stats.layers})
-    arrays: dict[str, Any] = {f"sums/{layer}": values for layer, values in stats.sums.items()}
-    np.savez_compressed(file, header=np.array(header), counts=stats.counts, **arrays)
+    sums = {f"sums/{layer}": values for layer, values in stats.sums.items()}
+    write_npz(path, {"header": np.array(header), "counts": stats.counts, **sums})
 
 
-def load_stats(file: Path | BytesIO) -> ActivationStats:
+def load_stats(path: Path) -> ActivationStats:
     """The statistics that `save_stats` wrote."""
-    with np.load(file, allow_pickle=False) as arrays:
+    with np.load(path, allow_pickle=False) as arrays:
         header = json.loads(str(arrays["header"]))
         sums = {layer: arrays[f"sums/{layer}"] for layer in header["layers"]}
         return ActivationStats(tuple(header["classes"]), header["tap"], sums, arrays["counts"])

@@ -15,6 +15,9 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unlearn_core.errors import UnlearnError
 
 MANIFEST = "manifest.json"
@@ -50,6 +53,19 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """As `write_bytes`, for what `plain_json` can take."""
     text = json.dumps(plain_json(value), indent=1, allow_nan=False)
     write_bytes(path, text.encode("ascii") + b"\n", durable=durable)
+
+
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> None:
+    """As `write_bytes`, for named arrays as one npz.
+
+    Args:
+        path: Where.
+        arrays: What; `np.load` gives them back under their names.
+        compress: Whether to; what is soon replaced isn't worth its time.
+    """
+    named: dict[str, Any] = dict(arrays)
+    with replacing(path) as draft, draft.open("wb") as file:
+        (np.savez_compressed if compress else np.savez)(file, **named)
 
 
 @contextmanager

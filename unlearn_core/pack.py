@@ -1,6 +1,5 @@
 """The data pack: what the first page shows of the bundled models; made by one command, read without torch."""
 
-import io
 import tempfile
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from unlearn_core import catalog
 from unlearn_core.activations import ActivationStats, load_stats, save_stats
-from unlearn_core.artifacts import read_json, write_bytes, write_json
+from unlearn_core.artifacts import read_json, write_bytes, write_json, write_npz
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.scoring import tf_idf
@@ -178,11 +177,9 @@ def _packed_model(out: Path, reference: str, data: Mapping[str, str], report: Re
     name = _data_of(reference)
     dataset, loaded = open_both(data.get(name, name), reference, "", "auto", "auto", report)
     stats = collect(loaded.model, dataset.train, dataset.classes, report=report)
-    write_bytes(out / f"{_stem(reference)}.stats.npz", _npz(stats))
+    save_stats(stats, out / f"{_stem(reference)}.stats.npz")
     maps = model_maps(loaded, dataset, stats.layers[-1])
-    file = io.BytesIO()
-    np.savez_compressed(file, **vars(maps))
-    write_bytes(out / f"{_stem(reference)}.maps.npz", file.getvalue())
+    write_npz(out / f"{_stem(reference)}.maps.npz", vars(maps))
     cls, channel = most_selective(stats)
     layers = {layer: sums.shape[1] for layer, sums in stats.sums.items()}
     return {**model_figures(loaded, dataset, report), "layers": layers, "class": cls, "channel": channel}
@@ -213,9 +210,3 @@ def _data_of(reference: str) -> str:
 
 def _stem(reference: str) -> str:
     return reference.removeprefix("bundled:")
-
-
-def _npz(stats: ActivationStats) -> bytes:
-    file = io.BytesIO()
-    save_stats(stats, file)
-    return file.getvalue()

@@ -5,16 +5,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from unlearn_core import evaluation
 from unlearn_core.activations import ActivationStats, save_stats, tap_points
-from unlearn_core.artifacts import write_bytes, write_json
+from unlearn_core.artifacts import write_json, write_npz
 from unlearn_core.checkpoints import LoadedModel, digest_of, open_model, save_model
 from unlearn_core.data import (
     Dataset,
@@ -258,9 +258,9 @@ class _Course:
             parts = self.server.stats(ask, schema, self.split.classes, privacy)
             whole = self.server.whole(parts)
         if silence is None:
-            _write_npz(self.folder / REPORTED, lambda file: save_stats(whole, file))
+            save_stats(whole, self.folder / REPORTED)
             if parts:
-                _write_npz(self.folder / "client_stats.npz", lambda file: _save_parts(parts, file))
+                write_npz(self.folder / "client_stats.npz", _stacked(parts))
         return whole
 
     def _stats_schema(self) -> Schema:
@@ -337,17 +337,8 @@ class _Course:
         return done
 
 
-def _save_parts(parts: Mapping[int, ActivationStats], file: BytesIO) -> None:
+def _stacked(parts: Mapping[int, ActivationStats]) -> dict[str, NDArray[Any]]:
     """The statistics of M clients as they reported them: `clients` (M,), `counts` (M, K), `sums/LAYER` (M, K, C)."""
     each = list(parts.values())
-    sums: dict[str, Any] = {
-        f"sums/{layer}": np.stack([part.sums[layer] for part in each]) for layer in each[0].layers
-    }
-    counts = np.stack([part.counts for part in each])
-    np.savez_compressed(file, clients=np.array(list(parts)), counts=counts, **sums)
-
-
-def _write_npz(path: Path, write: Callable[[BytesIO], object]) -> None:
-    file = BytesIO()
-    write(file)
-    write_bytes(path, file.getvalue())
+    sums = {f"sums/{layer}": np.stack([part.sums[layer] for part in each]) for layer in each[0].layers}
+    return {"clients": np.array(list(parts)), "counts": np.stack([part.counts for part in each]), **sums}

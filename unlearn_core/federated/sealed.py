@@ -3,13 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unlearn_core.artifacts import plain_json, write_bytes
+from unlearn_core.artifacts import plain_json, write_npz
 from unlearn_core.federated.messages import Arrays
 
 _FILE = "sealed.npz"
@@ -36,10 +35,8 @@ class Sealed:
 def seal(folder: Path, sealed: Sealed) -> None:
     """Puts it in the place of the round before, in one step."""
     head = json.dumps(plain_json({"base": sealed.base, "number": sealed.number, "told": sealed.told}))
-    arrays: dict[str, Any] = {f"{_STATE}{name}": values for name, values in sealed.state.items()}
-    file = BytesIO()
-    np.savez(file, head=np.array(head), **arrays)
-    write_bytes(folder / _FILE, file.getvalue())
+    state = {f"{_STATE}{name}": values for name, values in sealed.state.items()}
+    write_npz(folder / _FILE, {"head": np.array(head), **state}, compress=False)
 
 
 def unseal(folder: Path, base: str) -> Sealed | None:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearn_core.artifacts import write_bytes
+from unlearn_core.artifacts import write_npz
 from unlearn_core.data import ImageSet
 from unlearn_core.inference import device_of
 from unlearn_core.models import Classifier
@@ -52,12 +51,10 @@ class Stages:
         path = self.folder / f"{name}.npz"
         if not path.is_file():
             started = time.perf_counter()
-            arrays: dict[str, Any] = {k: t.detach().cpu().numpy() for k, t in compute().items()}
-            file = BytesIO()
-            arrays[_SECONDS] = np.array(time.perf_counter() - started)
-            np.savez(file, **arrays)
-            write_bytes(path, file.getvalue())
-            return {k: torch.from_numpy(a) for k, a in arrays.items() if k != _SECONDS}
+            arrays = {k: t.detach().cpu().numpy() for k, t in compute().items()}
+            took = np.array(time.perf_counter() - started)
+            write_npz(path, {**arrays, _SECONDS: took}, compress=False)
+            return {k: torch.from_numpy(a) for k, a in arrays.items()}
         with np.load(path, allow_pickle=False) as stored:
             self.recalled += float(stored[_SECONDS])
             return {k: torch.from_numpy(stored[k]) for k in stored.files if k != _SECONDS}

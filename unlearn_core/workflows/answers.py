@@ -10,12 +10,11 @@ import torch
 
 from unlearn_core import audit, evaluation, measures, mia
 from unlearn_core.activations import collect, first_per_class, save_stats
-from unlearn_core.artifacts import write_bytes
+from unlearn_core.artifacts import write_npz
 from unlearn_core.data import ForgetSplit
 from unlearn_core.evaluation import Predictions
 from unlearn_core.models import Classifier
 from unlearn_core.progress import Progress, Report
-from unlearn_core.workflows.ends import npz_bytes
 
 COMPARED = ("forget", "retain", "test")
 """Image sets on which a model's answers are compared with those of the retrained one."""
@@ -60,24 +59,19 @@ def evaluated(answers: Answers, split: ForgetSplit, report: Report) -> dict[str,
 
 def keep_answers(path: Path, answers: Answers) -> None:
     """Stores what others are to be compared with: the probabilities of every class."""
-    arrays: dict[str, Any] = {name: getattr(answers, name).chances for name in COMPARED}
-    arrays = {name: a for name, a in arrays.items() if a is not None}
-    write_bytes(path, npz_bytes(lambda file: np.savez_compressed(file, **arrays)))
+    arrays = {name: getattr(answers, name).chances for name in COMPARED}
+    write_npz(path, {name: a for name, a in arrays.items() if a is not None})
 
 
 def keep_membership(path: Path, answers: Answers) -> None:
     """Stores what membership attacks look at, image by image, of every part."""
-    arrays: dict[str, Any] = audit.arrays_of(vars(answers))
-    write_bytes(path, npz_bytes(lambda file: np.savez_compressed(file, **arrays)))
+    write_npz(path, audit.arrays_of(vars(answers)))
 
 
 def keep_predictions(folder: Path, when: str, tested: Predictions) -> None:
     """Stores the answers on the test images, image by image, of the model `before` or `after`."""
     names = ("indices", "labels", "predicted", "confidence")
-    arrays: dict[str, Any] = {name: getattr(tested, name) for name in names}
-    write_bytes(
-        folder / f"predictions_{when}.npz", npz_bytes(lambda file: np.savez_compressed(file, **arrays))
-    )
+    write_npz(folder / f"predictions_{when}.npz", {name: getattr(tested, name) for name in names})
 
 
 def keep_inside(
@@ -90,7 +84,7 @@ def keep_inside(
         for s in (split.retain, split.forget)
     ]
     parts = [collect(model, images, split.classes, report=report) for images in sample]
-    write_bytes(folder / f"stats_{when}.npz", npz_bytes(lambda file: save_stats(parts[0] + parts[1], file)))
+    save_stats(parts[0] + parts[1], folder / f"stats_{when}.npz")
 
 
 def closeness(answers: Answers, path: Path) -> dict[str, dict[str, float]]:

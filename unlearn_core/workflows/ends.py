@@ -1,9 +1,8 @@
 """Both ends of every kind of run: opening its inputs, and saying what they were and under what conditions it ran."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from io import BytesIO
 from typing import Any
 
 import torch
@@ -67,10 +66,3 @@ def conditions(device: torch.device, precision: str) -> dict[str, Any]:
 def names_in(text: str) -> list[str]:
     """The names in a list with commas between; "none" stands for none."""
     return [name.strip() for name in text.split(",") if name.strip() and name.strip() != "none"]
-
-
-def npz_bytes(write: Callable[[BytesIO], object]) -> bytes:
-    """What `write` writes into a file, as bytes."""
-    file = BytesIO()
-    write(file)
-    return file.getvalue()

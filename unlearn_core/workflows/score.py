@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from unlearn_core.activations import collect, first_per_class, save_stats
-from unlearn_core.artifacts import write_bytes
+from unlearn_core.artifacts import write_npz
 from unlearn_core.inference import choose_device
 from unlearn_core.params import build, setting
 from unlearn_core.progress import Report
 from unlearn_core.scoring import METRICS
-from unlearn_core.workflows.ends import conditions, inputs_of, npz_bytes, open_both
+from unlearn_core.workflows.ends import conditions, inputs_of, open_both
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,18 @@ def score(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str,
     dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
     chosen = torch.from_numpy(first_per_class(dataset.train.labels.numpy(), asked.per_class))
     stats = collect(loaded.model, dataset.train.select(chosen), dataset.classes, tap=asked.tap, report=report)
-    write_bytes(folder / "stats.npz", npz_bytes(lambda file: save_stats(stats, file)))
-    arrays: dict[str, Any] = {
+    save_stats(stats, folder / "stats.npz")
+    arrays = {
         f"{layer}/{name}": METRICS[metric](stats.mean(layer))
         for layer in stats.layers
         for name, metric in _SCORE_ARRAYS
     }
-    extra: dict[str, Any] = {
+    extra = {
         "counts": stats.counts,
         "classes": np.array(stats.classes),
         "layers": np.array(stats.layers),
     }
-    write_bytes(folder / "scores.npz", npz_bytes(lambda file: np.savez_compressed(file, **arrays, **extra)))
+    write_npz(folder / "scores.npz", {**arrays, **extra})
     return {
         "kind": "score",
         "layers": {layer: stats.sums[layer].shape[1] for layer in stats.layers},

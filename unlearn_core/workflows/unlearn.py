@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unlearn_core.artifacts import write_bytes
+from unlearn_core.artifacts import write_npz
 from unlearn_core.catalog import ASSETS, scratch_recipe
 from unlearn_core.checkpoints import LoadedModel
 from unlearn_core.data import ForgetSpec, ForgetSplit, split_dataset
@@ -19,7 +19,7 @@ from unlearn_core.progress import Report
 from unlearn_core.provenance import how_chosen
 from unlearn_core.unlearning import Method, find_method
 from unlearn_core.workflows.answers import to_retrain
-from unlearn_core.workflows.ends import conditions, inputs_of, names_in, npz_bytes, open_both, rung_of
+from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung_of
 from unlearn_core.workflows.parts import Parts
 
 FORGET_INDICES = "forget_indices.npz"
@@ -136,11 +136,11 @@ def _notes(part: Mapping[str, Any]) -> list[str]:
 
 def keep_indices(folder: Path, split: ForgetSplit) -> None:
     """Keeps which training images are forgotten: their positions in the source's training part, and the split's hash."""
-    arrays: dict[str, Any] = {
+    arrays = {
         "indices": split.forget.indices.numpy().astype("<i8"),
         "digest": np.array(split.digest),
     }
-    write_bytes(folder / FORGET_INDICES, npz_bytes(lambda file: np.savez_compressed(file, **arrays)))
+    write_npz(folder / FORGET_INDICES, arrays)
 
 
 def method_params(method: Method, values: Mapping[str, Any], card: ModelCard) -> Any:
