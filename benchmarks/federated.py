@@ -1,14 +1,14 @@
 """Federated unlearning against federated retraining: what each needs to reach the same accuracy on the retained classes.
 
 python -m benchmarks.federated [--model bundled:digits-resnet20] [--data digits] [--forget 3] [--clients 10,100]
-                               [--partitions iid,dirichlet:0.5,dirichlet:0.1]
+                               [--partitions iid,dirichlet:0.5,dirichlet:0.1] [--set where=last_convs,lr=0.1]
 
 Unlearning is done at the first round after which the retained accuracy is within --slack of the original's and the
 forgotten class is at or below --gone; retraining is done at the first round that reaches the retained accuracy which
-unlearning had then. Registration, statistics, plan and rounds all count; testing doesn't. Retraining has the same clients,
-batch and local epochs, and is planned for ever more rounds (--budgets), each with a schedule of its own: the first plan that
-gets there counts, the shorter ones that failed don't. Where none gets there, the ratio is a lower bound and marked so. With
---start-rounds the original is trained by the same clients first, so that all three have seen the same images.
+unlearning had then. Registration, statistics, plan and rounds all count; testing doesn't. Both have the same clients, batch
+and local epochs, and are planned for ever more rounds (--plans, --budgets), each with a schedule of its own: the first plan
+that gets there counts, the shorter ones that failed don't. Where no retraining gets there, the ratio is a lower bound and
+marked so. With --start-rounds the original is trained by the same clients first, so that all three have seen the same images.
 """
 
 import argparse
@@ -101,33 +101,34 @@ def cell(args, loaded, asked, forget):
             and last["forget_test_accuracy"] <= args.gone
         )
 
-    params = {**shared, "lr": args.lr, "ratio": args.ratio}
-    ours = rungs_of("unlearn", loaded, {**asked, "rounds": args.rounds}, params, forget, forgotten)
+    changed = {**shared, **dict(pair.split("=") for pair in filter(None, args.set.split(",")))}
+    attempts = planned(args.plans, forgotten, "unlearn", loaded, asked, changed, forget)
+    ours = attempts[-1]["rungs"]
     reached = ours[-1]["retain_test_accuracy"]
-    plans = {}
-    for budget in args.budgets.split(","):
-        plans[budget] = rungs_of(
-            "retrain",
-            loaded,
-            {**asked, "rounds": int(budget)},
-            {**shared, "lr": args.retrain_lr},
-            forget,
-            lambda rungs: there(rungs, reached),
-        )
-        if there(plans[budget], reached):
-            break
-    theirs = plans[budget]
+    anew = {**shared, "lr": args.retrain_lr}
+    plans = planned(args.budgets, lambda rungs: there(rungs, reached), "retrain", loaded, asked, anew, forget)
+    theirs = plans[-1]["rungs"]
     return {
         "clients": asked["clients"],
         "partition": asked["partition"],
         "original": original,
         "unlearned": forgotten(ours),
         "reached": there(theirs, reached),
-        "planned": int(budget),
         "ratios": {name: theirs[-1][name] / ours[-1][name] for name in ("round", "seconds", "bytes")},
-        "unlearning": ours,
+        "unlearning": attempts,
         "retraining": plans,
     }
+
+
+def planned(budgets, done, action, loaded, asked, params, forget):
+    """Runs planned for ever more rounds, as far as the first that gets there."""
+    attempts = []
+    for budget in map(int, budgets.split(",")):
+        rungs = rungs_of(action, loaded, {**asked, "rounds": budget}, params, forget, done)
+        attempts.append({"planned": budget, "rungs": rungs})
+        if done(rungs):
+            break
+    return attempts
 
 
 def there(rungs, reached):
@@ -145,15 +146,17 @@ def accuracy(loaded, asked, forget):
 
 def shown(told):
     """A cell as a row of the table."""
-    ours, theirs = told["unlearning"][-1], told["retraining"][str(told["planned"])][-1]
+    (ours, our_plan), (theirs, their_plan) = (
+        (told[name][-1]["rungs"][-1], told[name][-1]["planned"]) for name in ("unlearning", "retraining")
+    )
     bound = "" if told["reached"] else "> "
     return {
         "clients": told["clients"],
         "partition": told["partition"],
         "original": f"{told['original']['retain_test_accuracy']:.1%}",
-        "unlearned forget/retain": f"{ours['forget_test_accuracy']:.1%} / {ours['retain_test_accuracy']:.1%}"
+        "unlearned forget/retain": f"{ours['forget_test_accuracy']:.1%} / {ours['retain_test_accuracy']:.1%} (of {our_plan})"
         + ("" if told["unlearned"] else " (not there)"),
-        "retrained": f"{theirs['retain_test_accuracy']:.1%} (of {told['planned']})",
+        "retrained": f"{theirs['retain_test_accuracy']:.1%} (of {their_plan})",
         "rounds": f"{ours['round']} : {theirs['round']} = {bound}{told['ratios']['round']:.1f}",
         "seconds": f"{ours['seconds']:.0f} : {theirs['seconds']:.0f} = {bound}{told['ratios']['seconds']:.1f}",
         "MB": f"{ours['bytes'] / 1e6:.0f} : {theirs['bytes'] / 1e6:.0f} = {bound}{told['ratios']['bytes']:.1f}",
@@ -167,14 +170,15 @@ def arguments():
     parser.add_argument("--forget", default="3")
     parser.add_argument("--clients", default="10,100")
     parser.add_argument("--partitions", default="iid,dirichlet:0.5,dirichlet:0.1")
-    parser.add_argument("--rounds", type=int, default=5, help="the most rounds of unlearning")
+    parser.add_argument(
+        "--plans", default="1,2,3,5,10", help="rounds that unlearning is planned for, in turn"
+    )
     parser.add_argument(
         "--budgets", default="10,20,40,80", help="rounds that retraining is planned for, in turn"
     )
     parser.add_argument("--local-epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=0.03)
-    parser.add_argument("--ratio", type=float, default=0.2)
+    parser.add_argument("--set", default="", help="settings of the unlearning that differ from its defaults")
     parser.add_argument("--retrain-lr", type=float, default=0.1)
     parser.add_argument("--start-rounds", type=int, default=0, help="rounds of training the original first")
     parser.add_argument(
