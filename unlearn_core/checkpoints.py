@@ -151,6 +151,20 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
+def measured_facts(net: nn.Module, tested: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card says of these very weights, and of no others: their test accuracy, and which they are.
+
+    Args:
+        net: The network.
+        tested: An evaluation of it, as `evaluation.to_plain` gives it, or a rung of a ladder.
+    """
+    return {
+        "accuracy": tested["test_accuracy"],
+        "per_class": tested["per_class"],
+        "weights_digest": digest_of(net.state_dict()),
+    }
+
+
 def _path(reference: str) -> Path:
     if reference.startswith(("bundled:", "imported:")):
         return catalog.path_of(reference)

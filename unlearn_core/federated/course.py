@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unlearn_core import evaluation
 from unlearn_core.activations import ActivationStats, save_stats, tap_points
 from unlearn_core.artifacts import write_json, write_npz
-from unlearn_core.checkpoints import LoadedModel, digest_of, open_model, save_model
+from unlearn_core.checkpoints import LoadedModel, measured_facts, open_model, save_model
 from unlearn_core.data import (
     Dataset,
     ForgetSpec,
@@ -124,9 +124,6 @@ def _dealt(job: Job, dataset: Dataset) -> list[tuple[int, int]]:
     labels, asked = dataset.train.labels.numpy(), job.asked
     parts = draw(labels, asked.clients, parse_partition(asked.partition), seed=asked.seed)
     return [(len(part), int((~np.isin(labels[part], job.forget)).sum())) for part in parts]
-
-
-_OF_THE_WEIGHTS = ("accuracy", "per_class", "weights_digest")  # what a card says of these very weights
 
 
 class _Course:
@@ -306,10 +303,9 @@ class _Course:
         self.report(Progress("federated rounds", number or 1, max(1, self.job.asked.rounds), told))
 
     def _final_card(self) -> ModelCard:
-        facts = {k: v for k, v in self.loaded.card.facts.items() if k not in _OF_THE_WEIGHTS}
-        facts["weights_digest"] = digest_of(self.model.net.state_dict())
+        facts = dict(self.loaded.card.facts)
         if self.ladder:
-            facts |= {"accuracy": self.ladder[-1]["test_accuracy"], "per_class": self.ladder[-1]["per_class"]}
+            facts |= measured_facts(self.model.net, self.ladder[-1])
         facts["federated"] = {
             name: getattr(self.job.asked, name)
             for name in (

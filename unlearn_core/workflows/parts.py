@@ -10,7 +10,7 @@ from typing import Any
 
 from unlearn_core import evaluation
 from unlearn_core.artifacts import write_bytes, write_json
-from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_like, model_bytes
+from unlearn_core.checkpoints import LoadedModel, fresh_like, measured_facts, model_bytes
 from unlearn_core.data import ForgetSplit
 from unlearn_core.errors import UnlearnError
 from unlearn_core.inference import device_of
@@ -153,9 +153,7 @@ class Parts:
         """Writes the model with a card of its own: what it began with, and what was measured of this one."""
         facts = {
             **self.loaded.card.facts,
-            "accuracy": tested["test_accuracy"],
-            "per_class": tested["per_class"],
-            "weights_digest": digest_of(outcome.model.net.state_dict()),
+            **measured_facts(outcome.model.net, tested),
             "unlearned_from": self.loaded.digest,
             "forgot": [self.split.classes[k] for k in self.split.forget_classes],
         }

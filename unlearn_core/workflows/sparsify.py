@@ -9,7 +9,7 @@ from typing import Any
 
 from unlearn_core import evaluation
 from unlearn_core.catalog import scratch_recipe
-from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_like, save_model
+from unlearn_core.checkpoints import LoadedModel, fresh_like, measured_facts, save_model
 from unlearn_core.data import Dataset, ForgetSpec, ForgetSplit, everything, split_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.inference import choose_device, device_of
@@ -218,12 +218,10 @@ def _keep(
         "command": request.get("command", ""),
         "recipe": {f.name: params[f.name] for f in fields(Recipe)},
         "seed": build(SparsifyRequest, request["settings"]).seed,
-        "accuracy": after["test_accuracy"],
-        "per_class": after["per_class"],
+        **measured_facts(model.net, after),
         "test_images": len(dataset.test),
         "train_images": len(dataset.train),
         "data_digest": dataset.digest,
-        "weights_digest": digest_of(model.net.state_dict()),
         "seconds": result["seconds"],
         "sparsified_from": loaded.digest,
         "sparsity": {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_core import evaluation
-from unlearn_core.checkpoints import digest_of, fresh_model, open_model, save_model
+from unlearn_core.checkpoints import fresh_model, measured_facts, open_model, save_model
 from unlearn_core.data import Dataset, everything, open_dataset, parse_dataset
 from unlearn_core.inference import choose_device
 from unlearn_core.models import Classifier, ModelCard, ModelSpec, own_normalization, parse_normalization
@@ -63,12 +63,10 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str,
         "command": request.get("command", ""),
         "recipe": plain(recipe),
         "seed": asked.seed,
-        "accuracy": final["test_accuracy"],
-        "per_class": final["per_class"],
+        **measured_facts(model.net, final),
         "test_images": len(dataset.test),
         "train_images": len(dataset.train),
         "data_digest": dataset.digest,
-        "weights_digest": digest_of(model.net.state_dict()),
         "seconds": round(time.monotonic() - started, 1),
         **conditions(device, recipe.precision),
     }
