@@ -15,6 +15,7 @@ from pages.parts.text import md
 from unlearn_core import rounds
 from unlearn_core.plots import race as races
 from unlearn_core.runs import RunRecord
+from unlearn_core.verdicts import came_back
 
 _UNITS = {"rounds": "Rounds", "seconds": "Seconds", "megabytes": "Bytes"}
 _REFERENCE_ROUNDS = 15
@@ -26,6 +27,9 @@ _SURVIVED = {
 }
 
 _NO_STATISTICS = "Only unlearning reports statistics and makes a plan; pick an unlearning run above."
+_AGAINST_RETURN = (
+    "Fewer rounds or a larger ratio kept it away where that was measured: the README's chapter says where."
+)
 _LEAVES = (
     "Besides the statistics, a client sends how many images it holds and how many of them are of kept classes (the "
     "difference is its count of the classes to forget), its trained weights and the last batch's loss each round, and at "
@@ -123,9 +127,16 @@ def race(run: Shown, records: list[RunRecord]) -> None:
         st.markdown(f"**{md(rounds.race_sentence(pair['unlearn'].result, pair['retrain'].result))}**")
     else:
         _offer(run)
+    _say_if_back(run)
     labels = {"unlearn": "Unlearning", "retrain": "Retraining"}
     order = [a for a in labels if a in pair]
     _course([pair[a] for a in order], [labels[a] for a in order])
+
+
+def _say_if_back(run: Shown) -> None:
+    back = came_back(run.result) if run.result["action"] == "unlearn" else ""
+    if back:
+        st.warning(md(f"{back} {_AGAINST_RETURN}"))
 
 
 def _course(runs: list[Shown], labels: list[str]) -> None:

@@ -293,6 +293,25 @@ def test_the_race_stands_on_one_axis(finished: RunStore, open_page: OpenPage) ->
         assert not app.exception
 
 
+def test_a_class_that_comes_back_is_said(
+    finished: RunStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "came back" not in texts(open_page("federated", view="Race"))
+    get = RunStore.get
+
+    def returned(self: RunStore, run_id: str) -> Any:
+        record = get(self, run_id)
+        assert record.result
+        ladder = [
+            {**r, "forget_test_accuracy": 0.9 * (r["rung"] != "pruned")} for r in record.result["ladder"]
+        ]
+        return replace(record, result={**record.result, "ladder": ladder})
+
+    monkeypatch.setattr(RunStore, "get", returned)
+    shown = texts(open_page("federated", view="Race"))
+    assert "came back: from 0.0 % at “pruned” to 89" in shown and "larger ratio" in shown
+
+
 @pytest.mark.parametrize("name", ["local_epochs", "participation", "aggregator", "engine"])
 def test_runs_of_other_federations_do_not_race(
     finished: RunStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, name: str
