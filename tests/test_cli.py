@@ -159,7 +159,7 @@ def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_pa
         record = RunStore(tmp_path).create(kind, request, str(len(asked)), "cpu")
         return replace(record, result=result)
 
-    monkeypatch.setattr("unlearn_core.cli._followed", followed)
+    monkeypatch.setattr("unlearn_core.cli.follow_new", followed)
     words = ["unlearn", *VGG, "--forget", "3", "--method", "scrub", "--seed"]
     assert main([*words, "4,0,2", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)

@@ -8,9 +8,7 @@ import argparse
 import json
 import secrets
 import shlex
-import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,13 +19,9 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.grid import expand, group_id, seeds_in
 from unlearn_core.measures import values_of
 from unlearn_core.params import Setting, build, settings_of
-from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.reproduce import command_line
-from unlearn_core.runs import RunRecord, RunState, RunStore
-
-
-class _Stopped(UnlearnError):
-    """A run that somebody cancelled, or whose process was ended."""
+from unlearn_core.runs import RunRecord, RunStore
+from unlearn_core.terminal import Stopped, follow, follow_new, printer
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.command(args))
     except UnlearnError as error:
         print(error, file=sys.stderr)
-        return 1 if isinstance(error, _Stopped) else 2
+        return 1 if isinstance(error, Stopped) else 2
     except BrokenPipeError:
         return 1
 
@@ -261,7 +255,7 @@ def _train(args: argparse.Namespace) -> int:
         "recipe": recipe,
         "command": shlex.join(["python", "-m", "unlearn_core", "train", *flags]),
     }
-    record = _followed("train", request, args.device)
+    record = follow_new("train", request, args.device)
     write_bytes(args.out, RunStore().artifact(record.id, "model.safetensors").read_bytes())
     return _answer(
         args, record, f"Test accuracy {_result(record)['after']['test_accuracy']:.2%}; wrote {args.out}."
@@ -271,7 +265,7 @@ def _train(args: argparse.Namespace) -> int:
 def _score(args: argparse.Namespace) -> int:
     from unlearn_core.workflows import ScoreRequest
 
-    record = _followed("score", {"settings": _absolute(_picked(args, ScoreRequest))}, args.device)
+    record = follow_new("score", {"settings": _absolute(_picked(args, ScoreRequest))}, args.device)
     write_bytes(args.out, RunStore().artifact(record.id, "scores.npz").read_bytes())
     layers = _result(record)["layers"]
     return _answer(
@@ -289,7 +283,7 @@ def _unlearn(args: argparse.Namespace) -> int:
     }
     if "," in str(args.seed):
         return _unlearn_seeds(args, request)
-    record = _followed("unlearn", request, args.device)
+    record = follow_new("unlearn", request, args.device)
     if args.out:
         write_bytes(args.out, RunStore().artifact(record.id, "model.safetensors").read_bytes())
     return _answer(args, record, _told(_result(record)))
@@ -303,7 +297,7 @@ def _unlearn_seeds(args: argparse.Namespace, request: Mapping[str, Any]) -> int:
         )
     seeds = seeds_in(f"{args.seed},", 0)
     plans = expand(request, seeds, {}, args.group or group_id(request, secrets.token_hex(8)))
-    records = [_followed("unlearn", p.request, args.device) for p in plans]
+    records = [follow_new("unlearn", p.request, args.device) for p in plans]
     texts = [f"seed {seed}\n{_told(_result(r))}" for seed, r in zip(seeds, records, strict=True)]
     return _print(args, [{"run": r.id, **_result(r)} for r in records], "\n\n".join(texts))
 
@@ -317,7 +311,7 @@ def _sparsify(args: argparse.Namespace) -> int:
         "params": _picked(args, find_sparsifier(args.sparsifier).params),
     }
     command = command_line("sparsify", _without_paths(request))
-    record = _followed("sparsify", {**request, "command": command}, args.device)
+    record = follow_new("sparsify", {**request, "command": command}, args.device)
     write_bytes(args.out, RunStore().artifact(record.id, "model.safetensors").read_bytes())
     result = _result(record)
     lines = [
@@ -349,7 +343,7 @@ def _federated(args: argparse.Namespace) -> int:
         "settings": _absolute(_picked(args, FederatedRequest)),
         "params": _picked(args, PARAMS[args.action]),
     }
-    record = _followed("federated", request, args.device)
+    record = follow_new("federated", request, args.device)
     if args.out:
         write_bytes(args.out, RunStore().artifact(record.id, "model.safetensors").read_bytes())
     result = _result(record)
@@ -385,7 +379,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from unlearn_core.inspection import evaluate_model
 
     result = evaluate_model(
-        args.model, args.data, args.forget, args.arch, args.normalize, args.device, _printer()
+        args.model, args.data, args.forget, args.arch, args.normalize, args.device, printer()
     )
     for note in result["notes"]:
         print(note, file=sys.stderr)
@@ -400,7 +394,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _maps(args: argparse.Namespace) -> int:
     from unlearn_core.inspection import MapsRequest, draw_maps
 
-    write_bytes(args.out, draw_maps(build(MapsRequest, _picked(args, MapsRequest)), _printer()))
+    write_bytes(args.out, draw_maps(build(MapsRequest, _picked(args, MapsRequest)), printer()))
     print(f"Wrote {args.out}.", file=sys.stderr)
     return 0
 
@@ -429,7 +423,7 @@ def _runs(args: argparse.Namespace) -> int:
         )
     if args.action == "resume":
         jobs.resume(store, args.run)
-        record = _follow(store, args.run)
+        record = follow(store, args.run)
         return _answer(args, record, f"Run {record.id} is {record.state.value}.")
     record = store.get(args.run)
     shown = {
@@ -495,7 +489,7 @@ def _datasets(download: str) -> dict[str, dict[str, Any]]:
     from unlearn_core.data import DATASETS, open_dataset, parse_dataset
 
     if download:
-        open_dataset(parse_dataset(download), _printer(), download=True)
+        open_dataset(parse_dataset(download), printer(), download=True)
     return {
         s.name: {"about": s.about, "label": s.label, "needs_root": s.needs_root} for s in DATASETS.values()
     }
@@ -504,7 +498,7 @@ def _datasets(download: str) -> dict[str, dict[str, Any]]:
 def _pack(args: argparse.Namespace) -> int:
     from unlearn_core.pack import make_pack
 
-    make_pack(args.out, _printer(), {"cifar10": f"cifar10:{args.cifar10}"} if args.cifar10 else {})
+    make_pack(args.out, printer(), {"cifar10": f"cifar10:{args.cifar10}"} if args.cifar10 else {})
     print(f"Wrote {args.out}.", file=sys.stderr)
     return 0
 
@@ -516,62 +510,6 @@ def _execute(args: argparse.Namespace) -> int:
         return run(kind, request, folder, report)
 
     return jobs.execute(RunStore(), args.run, run_workflow)
-
-
-def _followed(kind: str, request: Mapping[str, Any], device: str) -> RunRecord:
-    """A new run, watched to its end; in the queue of the device that `auto` stands for here, as on the pages."""
-    from unlearn_core.inference import choose_device
-
-    store = RunStore()
-    record = jobs.submit(store, kind, request, secrets.token_hex(16), str(choose_device(device)))
-    return _follow(store, record.id)
-
-
-def _follow(store: RunStore, run_id: str) -> RunRecord:
-    """The run when it has ended; the interrupt key cancels it.
-
-    Raises:
-        UnlearnError: It didn't succeed; the message is its own.
-    """
-    show = _printer()
-    print(f"Run {run_id}", file=sys.stderr)
-    try:
-        while not (record := store.get(run_id)).state.final:
-            jobs.refresh(store)
-            if record.progress:
-                show(
-                    Progress(
-                        record.progress["stage"],
-                        record.progress["done"],
-                        record.progress["total"],
-                        record.progress,
-                    )
-                )
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        jobs.cancel(store, run_id)
-        raise _Stopped(f"Cancelled run {run_id}.") from None
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    if record.state is not RunState.SUCCEEDED:
-        wrong = UnlearnError if record.state is RunState.FAILED else _Stopped
-        raise wrong(record.error or f"Run {run_id} is {record.state.value}.")
-    return record
-
-
-def _printer() -> Report:
-    """A `Report` that draws a progress bar on a terminal, and nothing elsewhere."""
-    return _draw_bar if sys.stderr.isatty() else silent
-
-
-def _draw_bar(progress: Progress) -> None:
-    width = min(40, shutil.get_terminal_size().columns // 3)
-    filled = round(width * progress.done / max(1, progress.total))
-    eta = progress.metrics.get("eta")
-    left = f", {eta:.0f} s left" if eta else ""
-    bar = "#" * filled + "-" * (width - filled)
-    line = f"\r\x1b[K{progress.stage:26.26} [{bar}] {progress.done}/{progress.total}{left}"
-    print(line, end="", file=sys.stderr, flush=True)
 
 
 def _answer(args: argparse.Namespace, record: RunRecord, text: str) -> int:
