@@ -16,14 +16,12 @@ images, in evaluation mode.
 import argparse
 import copy
 import datetime
-import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from torch.nn import functional
 
-from benchmarks.record import machine, print_table
+from benchmarks.record import command_of, machine, print_table
 from unlearn_core import evaluation
 from unlearn_core.checkpoints import fresh_like, open_model
 from unlearn_core.data import ForgetSpec, ImageSet, align_classes, open_dataset, parse_dataset, split_dataset
@@ -157,11 +155,7 @@ def keep(args, loaded, classes, fraction, points, seeds):
     what = f"forgetting {', '.join(classes)}" if classes else f"forgetting a random {fraction:.0%}"
     many = f"{seeds} seed{'s' * (seeds > 1)}"
     about = f"{loaded.card.name}: the error of gradient ascent and its bound over sparsity, {what}, {many}."
-    # Without the folders where this machine keeps images and models.
-    named = {args.data: args.dataset.spec.name, args.model: Path(args.model).name}
-    command = " ".join(
-        ["python -m benchmarks.proposition", *(named.get(word, word) for word in sys.argv[1:])]
-    )
+    command = command_of("proposition", args, args.dataset.spec.name)
     curve = {
         "model": loaded.card.name,
         "base": loaded.digest,

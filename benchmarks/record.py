@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 
 import torch
@@ -33,6 +34,12 @@ def save(name, values):
         + "\n"
     )
     print(f"Wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+
+
+def command_of(module, args, data):
+    """The command that runs, without the folders where this machine keeps images and models."""
+    named = {args.data: data, args.model: Path(args.model).name}
+    return " ".join([f"python -m benchmarks.{module}", *(named.get(word, word) for word in sys.argv[1:])])
 
 
 def machine():

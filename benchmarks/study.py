@@ -11,13 +11,12 @@ processor, on one thread: others on the same machine hardly change them. On a GP
 
 import argparse
 import datetime
-import sys
 import time
 from pathlib import Path
 
 import torch
 
-from benchmarks.record import machine, print_table
+from benchmarks.record import command_of, machine, print_table
 from unlearn_core.checkpoints import open_model
 from unlearn_core.data import ForgetSpec, align_classes, open_dataset, parse_dataset, split_dataset
 from unlearn_core.errors import UnlearnError
@@ -185,10 +184,7 @@ def keep(args, trials):
     """Writes what there is so far: after every seed, so that a long study can be looked at while it grows."""
     what = " and ".join(args.forget) if args.forget else f"a random {args.fraction:.0%}"
     seeds = len({t.seed for t in trials})
-    # Without the folders where this machine keeps images and models.
-    named = {args.data: args.dataset.spec.name, args.model: Path(args.model).name}
-    words = [named.get(word, word) for word in sys.argv[1:]]
-    command = " ".join(["python -m benchmarks.study", *words])
+    command = command_of("study", args, args.dataset.spec.name)
     about = (
         f"{_slug(args.model)}: forgetting {what}, {seeds} seeds, {len({t.method for t in trials})} methods."
     )
