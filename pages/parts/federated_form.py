@@ -35,7 +35,7 @@ _NUMBERS: dict[str, tuple[str, str, float, float, float, float]] = {
     "biased": ("Share of the main class", "Clients take turns at the classes.", 0.0, 1.0, 0.8, 0.05),
 }
 # What a teacher shows in under a minute: unlearning is done after a round or two, retraining is not.
-_ROUNDS = {"unlearn": 5, "retrain": 15, "train": 5}
+ROUNDS = {"unlearn": 3, "retrain": 15, "train": 5}
 _RULES = ("participation", "dropout", "quorum", "deadline", "aggregator", "weighting", "norm_bound")
 _PRIVACY = ("k", "epsilon", "delta", "clip")
 _LABELS = {
@@ -106,7 +106,7 @@ def draw(chosen: selection.Selection) -> Form:
     left, right = st.columns(2)
     clients = left.number_input("Clients", 1, 10_000, 10, key="federated clients", persist_state="session")
     rounds = right.number_input(
-        "Rounds", 0, 10_000, _ROUNDS[action], key=f"federated rounds {action}", persist_state="session",
+        "Rounds", 0, 10_000, ROUNDS[action], key=f"federated rounds {action}", persist_state="session",
         help="In each, clients train on their own images and the server averages their weights.",
     )  # fmt: skip
     partition = _partition()

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.parts import charts, federated_live, federated_picture, federated_runs, selection
 from pages.parts.downloads import table_behind
+from pages.parts.federated_form import ROUNDS
 from pages.parts.result_tabs import QUIET
 from pages.parts.run_words import duration
 from pages.parts.text import md
@@ -18,7 +19,6 @@ from unlearn_core.runs import RunRecord
 from unlearn_core.verdicts import came_back
 
 _UNITS = {"rounds": "Rounds", "seconds": "Seconds", "megabytes": "Bytes"}
-_REFERENCE_ROUNDS = 15
 _SURVIVED = {
     "dropped": "missing answers",
     "rejected": "rejected answers",
@@ -165,7 +165,7 @@ def _offer(run: Shown) -> None:
     st.info(f"{what} has not been run on this federation yet, so there is nothing to compare with.")
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     count = left.number_input(
-        "Rounds", 1, 10_000, _REFERENCE_ROUNDS if retrains else 5, key="federated reference rounds"
+        "Rounds", 1, 10_000, ROUNDS["retrain" if retrains else "unlearn"], key="federated reference rounds"
     )
     settings = {
         **run.record.request["settings"],
