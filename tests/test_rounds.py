@@ -96,6 +96,11 @@ def test_a_protocol_at_work_says_how_far_it_is(known: int, plan: Any, states: li
         assert rows[3]["title"] == "Fine-tune · round 1 of 2" and rows[3]["clients"] == "1 of 2 answered"
 
 
+def test_one_round_is_one_round() -> None:
+    titles = {r["kind"]: r["title"] for r in rounds.protocol("unlearn", [], 3, 1, None, ended=False)}
+    assert titles["train"] == "Fine-tune · 1 round"
+
+
 def test_training_has_no_plan() -> None:
     kinds = [r["kind"] for r in rounds.protocol("retrain", [], 3, 2, None, ended=False)]
     assert kinds == ["register", "train", "evaluate"]

@@ -179,7 +179,9 @@ def _attendance(exchanges: Sequence[Plain]) -> tuple[int, int]:
 def _train_title(own: Sequence[Plain], rounds: int, action: str, state: str) -> str:
     at_work = own and state != "done"
     what = "Fine-tune" if action == "unlearn" else "Train"
-    return f"{what} · round {own[-1]['round']} of {rounds}" if at_work else f"{what} · {rounds} rounds"
+    if at_work:
+        return f"{what} · round {own[-1]['round']} of {rounds}"
+    return f"{what} · {rounds} round{'' if rounds == 1 else 's'}"
 
 
 _SERVER = {

@@ -86,12 +86,14 @@ def share_done(progress: Mapping[str, Any] | None) -> float:
 
 
 def step_text(progress: Mapping[str, Any] | None, method: str = "") -> str:
-    """The stage, its step of steps, the rate and the time left, all as measured."""
+    """The stage, its step of steps where it has several, the rate and the time left, all as measured."""
     if not progress:
         return "Starting: opening model and data"
     part = PARTS.get(str(progress["metrics"].get("part", "")), "")
     part = "" if progress["metrics"].get("part") == method else part
-    words = [progress["stage"].capitalize(), part, f"{progress['done']:,} of {progress['total']:,}"]
+    steps = f"{progress['done']:,} of {progress['total']:,}" if progress["total"] > 1 else ""
+    stage = str(progress["stage"])
+    words = [stage[:1].upper() + stage[1:], part, steps]
     if progress.get("rate"):
         words.append(f"{progress['rate']:.3g} steps/s")
     if progress.get("eta") and progress["eta"] >= 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.run_words import list_key
+from pages.parts.run_words import list_key, step_text
 from unlearn_core import jobs
 from unlearn_core.runs import RunState, RunStore
 
@@ -143,3 +143,11 @@ def test_two_ticked_runs_are_compared(home: Path, open_page: OpenPage) -> None:
     app.run()
     assert not app.exception
     assert "Only finished unlearning runs" in texts(app)
+
+
+def test_a_stage_without_steps_counts_none() -> None:
+    told = {"stage": "starting Flower", "done": 0, "total": 1, "metrics": {}}
+    assert step_text(told) == "Starting Flower"
+    assert step_text({**told, "total": 3, "rate": 0.5, "eta": 6}) == (
+        "Starting Flower · 0 of 3 · 0.5 steps/s · 6.0 s left in this stage"
+    )

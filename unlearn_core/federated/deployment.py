@@ -224,7 +224,7 @@ class _Group:
             UnlearnError: The run failed; the sentence is the server's own where it left one.
         """
         position, asked = 0, time.monotonic()
-        last = Progress("waiting for clients", 0, 1)
+        last = Progress("starting the server", 0, 1)
         while not (self.folder / OUTCOME).is_file():
             self._require_alive()
             told, position = read_reports(self.folder / PROGRESS, position)
