@@ -8,7 +8,9 @@ forgotten class is at or below --gone; retraining is done at the first round tha
 unlearning had then. Registration, statistics, plan and rounds all count; testing doesn't. Both have the same clients, batch
 and local epochs, and are planned for ever more rounds (--plans, --budgets), each with a schedule of its own: the first plan
 that gets there counts, the shorter ones that failed don't. Where no retraining gets there, the ratio is a lower bound and
-marked so. With --start-rounds the original is trained by the same clients first, so that all three have seen the same images.
+marked so. Beside each stands the same course with as many channels drawn at random: where it forgets as well, the
+fine-tuning did it and not the choice of channels. With --start-rounds the original is trained by the same clients first, so
+that all three have seen the same images.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from unlearn_core.checkpoints import fresh_model, open_model
 from unlearn_core.data import align_classes, class_index, open_dataset, parse_dataset
 from unlearn_core.evaluation import tabulate, test_predictions, to_plain
 from unlearn_core.federated import PARAMS, FederatedRequest, Job, run_engine, split_of, write_job
-from unlearn_core.params import build
+from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled
 from unlearn_core.workflows import open_both
 
@@ -104,6 +106,15 @@ def cell(args, loaded, asked, forget):
     changed = {**shared, **dict(pair.split("=") for pair in filter(None, args.set.split(",")))}
     attempts = planned(args.plans, forgotten, "unlearn", loaded, asked, changed, forget)
     ours = attempts[-1]["rungs"]
+    alike = {**asked, "rounds": attempts[-1]["planned"]}
+    chance = rungs_of(
+        "unlearn",
+        loaded,
+        alike,
+        {**changed, "direction": "random"},
+        forget,
+        lambda rungs: rungs[-1]["round"] == ours[-1]["round"],
+    )
     reached = ours[-1]["retain_test_accuracy"]
     anew = {**shared, "lr": args.retrain_lr}
     plans = planned(args.budgets, lambda rungs: there(rungs, reached), "retrain", loaded, asked, anew, forget)
@@ -115,7 +126,9 @@ def cell(args, loaded, asked, forget):
         "unlearned": forgotten(ours),
         "reached": there(theirs, reached),
         "ratios": {name: theirs[-1][name] / ours[-1][name] for name in ("round", "seconds", "bytes")},
+        "settings": plain(build(PARAMS["unlearn"], changed)),
         "unlearning": attempts,
+        "random channels": chance,
         "retraining": plans,
     }
 
@@ -149,6 +162,7 @@ def shown(told):
     (ours, our_plan), (theirs, their_plan) = (
         (told[name][-1]["rungs"][-1], told[name][-1]["planned"]) for name in ("unlearning", "retraining")
     )
+    chance = told["random channels"][-1]
     bound = "" if told["reached"] else "> "
     return {
         "clients": told["clients"],
@@ -156,6 +170,7 @@ def shown(told):
         "original": f"{told['original']['retain_test_accuracy']:.1%}",
         "unlearned forget/retain": f"{ours['forget_test_accuracy']:.1%} / {ours['retain_test_accuracy']:.1%} (of {our_plan})"
         + ("" if told["unlearned"] else " (not there)"),
+        "random channels": f"{chance['forget_test_accuracy']:.1%} / {chance['retain_test_accuracy']:.1%}",
         "retrained": f"{theirs['retain_test_accuracy']:.1%} (of {their_plan})",
         "rounds": f"{ours['round']} : {theirs['round']} = {bound}{told['ratios']['round']:.1f}",
         "seconds": f"{ours['seconds']:.0f} : {theirs['seconds']:.0f} = {bound}{told['ratios']['seconds']:.1f}",
