@@ -3,14 +3,13 @@
 python -m benchmarks.federated [--model bundled:digits-resnet20] [--data digits] [--forget 3] [--clients 10,100]
                                [--partitions iid,dirichlet:0.5,dirichlet:0.1] [--set where=last_convs,lr=0.1]
 
-Unlearning is done at the first round after which the retained accuracy is within --slack of the original's and the
-forgotten class is at or below --gone; retraining is done at the first round that reaches the retained accuracy which
-unlearning had then. Registration, statistics, plan and rounds all count; testing doesn't. Both have the same clients, batch
-and local epochs, and are planned for ever more rounds (--plans, --budgets), each with a schedule of its own: the first plan
-that gets there counts, the shorter ones that failed don't. Where no retraining gets there, the ratio is a lower bound and
-marked so. Beside each stands the same course with as many channels drawn at random: where it forgets as well, the
-fine-tuning did it and not the choice of channels. With --start-rounds the original is trained by the same clients first, so
-that all three have seen the same images.
+Both are done, and stop, at the first round after which the retained accuracy is within --slack of the original's; for
+unlearning the forgotten class must be at or below --gone as well. Registration, statistics, plan and rounds all count;
+testing doesn't. Both have the same clients, batch and local epochs, and are planned for ever more rounds (--plans, --budgets),
+each with a schedule of its own: the first plan that gets there counts, the shorter ones that failed don't. Where no retraining
+gets there, the ratio is a lower bound and marked so. Beside each stands the same course with as many channels drawn at
+random: where it forgets as well, the fine-tuning did it and not the choice of channels. With --start-rounds the original is
+trained by the same clients first, so that all three have seen the same images; without, it is the given model as it is.
 """
 
 import argparse
@@ -95,13 +94,11 @@ def cell(args, loaded, asked, forget):
         original = accuracy(loaded, asked, forget)
     goal = original["retain_test_accuracy"] - args.slack
 
+    def kept(rungs):
+        return rungs[-1]["round"] > 0 and rungs[-1]["retain_test_accuracy"] >= goal
+
     def forgotten(rungs):
-        last = rungs[-1]
-        return (
-            last["round"] > 0
-            and last["retain_test_accuracy"] >= goal
-            and last["forget_test_accuracy"] <= args.gone
-        )
+        return kept(rungs) and rungs[-1]["forget_test_accuracy"] <= args.gone
 
     changed = {**shared, **dict(pair.split("=") for pair in filter(None, args.set.split(",")))}
     attempts = planned(args.plans, forgotten, "unlearn", loaded, asked, changed, forget)
@@ -115,16 +112,15 @@ def cell(args, loaded, asked, forget):
         forget,
         lambda rungs: rungs[-1]["round"] == ours[-1]["round"],
     )
-    reached = ours[-1]["retain_test_accuracy"]
     anew = {**shared, "lr": args.retrain_lr}
-    plans = planned(args.budgets, lambda rungs: there(rungs, reached), "retrain", loaded, asked, anew, forget)
+    plans = planned(args.budgets, kept, "retrain", loaded, asked, anew, forget)
     theirs = plans[-1]["rungs"]
     return {
         "clients": asked["clients"],
         "partition": asked["partition"],
         "original": original,
         "unlearned": forgotten(ours),
-        "reached": there(theirs, reached),
+        "reached": kept(theirs),
         "ratios": {name: theirs[-1][name] / ours[-1][name] for name in ("round", "seconds", "bytes")},
         "settings": plain(build(PARAMS["unlearn"], changed)),
         "unlearning": attempts,
@@ -142,11 +138,6 @@ def planned(budgets, done, action, loaded, asked, params, forget):
         if done(rungs):
             break
     return attempts
-
-
-def there(rungs, reached):
-    """Whether a retraining has got to the retained accuracy."""
-    return rungs[-1]["retain_test_accuracy"] >= reached
 
 
 def accuracy(loaded, asked, forget):

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -58,7 +58,7 @@ def overhead(args):
     dataset, loaded = open_both(args.data, args.model, "", "auto", "cpu", silent)
     forget = (class_index(dataset.classes, args.forget),)
     split = split_dataset(dataset, ForgetSpec((args.forget,)))
-    params = build(find_method("tfidf_prune").params, {**BATCH, "epochs": args.rounds, "images_per_class": 0})
+    params = replace(build(PARAMS["unlearn"], BATCH), epochs=args.rounds)
 
     def central():
         task = Task(split, 0, silent, lambda name, model: {}, lambda seed: fresh_model(loaded.card, seed))

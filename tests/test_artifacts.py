@@ -25,6 +25,7 @@ from unlearn_core.artifacts import (
     verify_once,
     write_bytes,
     write_json,
+    write_npz,
     write_text,
 )
 from unlearn_core.errors import UnlearnError
@@ -49,6 +50,18 @@ def small_files_only() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_arrays_come_back_and_a_write_that_fails_leaves_the_old_ones(tmp_path: Path, compress: bool) -> None:
+    path = tmp_path / "stats.npz"
+    write_npz(path, {"sums/a.b": np.eye(3), "head": np.array("text")}, compress=compress)
+    with pytest.raises(UnlearnError), small_files_only():
+        write_npz(path, {"noise": np.random.default_rng(0).random(10_000)}, compress=compress)
+    with np.load(path, allow_pickle=False) as arrays:
+        assert set(arrays.files) == {"sums/a.b", "head"} and str(arrays["head"]) == "text"
+        assert np.array_equal(arrays["sums/a.b"], np.eye(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["stats.npz"]
 
 
 def test_a_write_leaves_the_file_and_nothing_else(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ _NUMBERS: dict[str, tuple[str, str, float, float, float, float]] = {
     "biased": ("Share of the main class", "Clients take turns at the classes.", 0.0, 1.0, 0.8, 0.05),
 }
 # What a teacher shows in under a minute: unlearning is done after a round or two, retraining is not.
-ROUNDS = {"unlearn": 3, "retrain": 15, "train": 5}
+ROUNDS = {"unlearn": 5, "retrain": 15, "train": 5}
 _RULES = ("participation", "dropout", "quorum", "deadline", "aggregator", "weighting", "norm_bound")
 _PRIVACY = ("k", "epsilon", "delta", "clip")
 _LABELS = {

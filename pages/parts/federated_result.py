@@ -27,9 +27,7 @@ _SURVIVED = {
 }
 
 _NO_STATISTICS = "Only unlearning reports statistics and makes a plan; pick an unlearning run above."
-_AGAINST_RETURN = (
-    "Fewer rounds or a larger ratio kept it away where that was measured: the README's chapter says where."
-)
+_AGAINST_RETURN = "A larger ratio (three tenths, the default) kept it away on digits."
 _LEAVES = (
     "Besides the statistics, a client sends how many images it holds and how many of them are of kept classes (the "
     "difference is its count of the classes to forget), its trained weights and the last batch's loss each round, and at "
@@ -127,7 +125,7 @@ def race(run: Shown, records: list[RunRecord]) -> None:
         st.markdown(f"**{md(rounds.race_sentence(pair['unlearn'].result, pair['retrain'].result))}**")
     else:
         _offer(run)
-    _say_if_back(run)
+    _say_if_back(pair.get("unlearn", run))
     labels = {"unlearn": "Unlearning", "retrain": "Retraining"}
     order = [a for a in labels if a in pair]
     _course([pair[a] for a in order], [labels[a] for a in order])

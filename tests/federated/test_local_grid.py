@@ -1,7 +1,6 @@
 """Flower's own apps over the grid in this process; and the one private name of Flower that it takes."""
 
 import json
-import pickle
 import threading
 
 import numpy as np
@@ -117,7 +116,9 @@ def test_arrays_travel_with_type_and_shape():
         "turned": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
         "none": np.empty((0, 3), dtype=np.float32),
     }
-    got = arrays_of(record_of(sent))
+    got = arrays_of(record_of({**sent, "foreign": sent["sums"].astype(">f8")}))
+    assert got["foreign"].dtype == np.float64 and np.array_equal(got.pop("foreign"), sent["sums"])
+    assert not any(values.flags.writeable for values in got.values())
     for name, values in sent.items():
         assert got[name].dtype == values.dtype and got[name].shape == values.shape
         assert np.array_equal(got[name], values)
@@ -182,8 +183,11 @@ MALFORMED = {
     "no type": ("{}", ("nonsense", (1,), "bytes", ONE)),
     "objects": ("{}", ("|O", (1,), "bytes", ONE + ONE)),
     "text": ("{}", ("<U1", (1,), "bytes", ONE)),
-    "archive": ("{}", ("<f4", (1,), "numpy.ndarray", b"PK\x03\x04torn")),
-    "pickle": ("{}", ("<f4", (1,), "numpy.ndarray", pickle.dumps([1]))),
+    "another format": ("{}", ("<f4", (1,), "numpy.ndarray", ONE)),
+    "fields": ("{}", ("<f4,<f4", (), "bytes", ONE + ONE)),
+    "evaluated": ("{}", ("(1,)<f4", (1,), "bytes", ONE)),
+    "long": ("{}", (",".join(["<f4"] * 100_000), (1,), "bytes", ONE)),
+    "big-endian": ("{}", (">f4", (1,), "bytes", ONE)),
 }
 
 

@@ -130,7 +130,7 @@ def test_start_submits_the_form_once(empty_home: Path, open_page: OpenPage, star
     assert kind == "federated" and device == "cpu" and "3" in name
     settings = request["settings"]
     assert (settings["action"], settings["forget"], settings["clients"]) == ("unlearn", "3", 10)
-    assert (settings["partition"], settings["rounds"], settings["engine"]) == ("dirichlet:0.5", 3, "local")
+    assert (settings["partition"], settings["rounds"], settings["engine"]) == ("dirichlet:0.5", 5, "local")
     assert request["params"]["ratio"] == 0.3 and "epochs" not in request["params"]
     assert start_button(app).disabled and start_button(app).label == "Started"
     from unlearn_core.federated import PARAMS, FederatedRequest

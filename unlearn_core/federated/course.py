@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unlearn_core import evaluation
 from unlearn_core.activations import ActivationStats, save_stats, tap_points
 from unlearn_core.artifacts import write_json, write_npz
-from unlearn_core.checkpoints import LoadedModel, measured_facts, open_model, save_model
+from unlearn_core.checkpoints import LoadedModel, digest_of, measured_facts, open_model, save_model
 from unlearn_core.data import (
     Dataset,
     ForgetSpec,
@@ -306,6 +306,8 @@ class _Course:
         facts = dict(self.loaded.card.facts)
         if self.ladder:
             facts |= measured_facts(self.model.net, self.ladder[-1])
+        else:  # no round was asked for: the weights are a new network's, or the given ones
+            facts["weights_digest"] = digest_of(self.model.net.state_dict())
         facts["federated"] = {
             name: getattr(self.job.asked, name)
             for name in (

@@ -24,8 +24,8 @@ class FederatedTrainParams(RetrainParams):
 class FederatedPruneParams(TfidfPruneParams):
     """What to prune, and a recipe for clients that fine-tune."""
 
-    # Chosen on digits, both families, ten clients, IID to Dirichlet 0.1: with a fifth of the channels, as on one machine,
-    # the class comes back to 27 to 41 % in the rounds of the ResNet; with random channels 76 to 97 % of it stay.
+    # Chosen on digits, both families, ten clients: with a fifth of the channels, as on one machine, the class comes back in
+    # the rounds of the ResNet (benchmarks/federated_defaults.py).
     ratio: float = setting(
         0.3, "Share of channels to prune, of each layer or of all together", low=0.0, high=0.95
     )
@@ -74,7 +74,7 @@ class FederatedRequest:
     normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
     clients: int = setting(10, "Clients", low=1, high=10_000)
     partition: str = setting("iid", "How images are dealt: iid, dirichlet:A, shards:S or biased:P")
-    rounds: int = setting(3, "Rounds of local training", low=0, high=10_000)
+    rounds: int = setting(5, "Rounds of local training", low=0, high=10_000)
     local_epochs: int = setting(1, "Passes of a client over its own images in a round", low=1, high=1000)
     participation: float = setting(1.0, "Share of the clients that train in a round", low=0.0, high=1.0)
     aggregator: str = setting(

@@ -10,10 +10,12 @@ import numpy as np
 from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
 
+from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.messages import Arrays
 
 _FORMAT = "bytes"
-_NUMBERS = "biuf"  # NumPy's kinds: truth values, whole numbers, floating point
+# Looked up, never parsed: NumPy makes a type of almost any text, and evaluates some of it.
+_TYPES = {np.dtype(t).str: np.dtype(t) for t in ("?", "i1", "u1", "<i2", "<i4", "<i8", "<f2", "<f4", "<f8")}
 
 
 def record_of(arrays: Arrays) -> ArrayRecord:
@@ -25,17 +27,20 @@ def arrays_of(record: Any) -> dict[str, NDArray[Any]]:
     """The arrays of a record, read-only: views of its bytes.
 
     Raises:
-        Exception: It is no such record, whatever it is instead.
+        UnlearnError: An array comes in another format.
+        Exception: It is no record of arrays, whatever it is instead.
     """
     return {str(name): _unpacked(array) for name, array in record.items()}
 
 
 def _packed(values: NDArray[Any]) -> Array:
+    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
     return Array(values.dtype.str, values.shape, _FORMAT, values.tobytes())
 
 
 def _unpacked(array: Array) -> NDArray[Any]:
-    dtype = np.dtype(array.dtype)
-    if array.stype != _FORMAT or dtype.kind not in _NUMBERS:
-        raise TypeError
-    return np.frombuffer(array.data, dtype).reshape(array.shape)
+    if array.stype != _FORMAT or array.dtype not in _TYPES:
+        raise UnlearnError(
+            "Its arrays come in another format; see that Lethe is the same version on both sides."
+        )
+    return np.frombuffer(array.data, _TYPES[array.dtype]).reshape(array.shape)

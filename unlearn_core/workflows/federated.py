@@ -156,10 +156,13 @@ def _settings(asked: FederatedRequest) -> dict[str, Any]:
 
 
 def _chosen(asked: FederatedRequest, params: Recipe) -> str:
-    """How the settings came about: those of the clients, and of the course."""
-    defaults = {name: getattr(FederatedRequest(), name) for name in _OF_THE_COURSE}
-    values = {**plain(params), **{name: getattr(asked, name) for name in _OF_THE_COURSE}}
-    usual = {**plain(build(PARAMS[asked.action], {})), **defaults}
+    """How the settings came about: those of the clients, and of the course but for its length, which suits the action."""
+    course = [name for name in _OF_THE_COURSE if name != "rounds"]
+    values = {**plain(params), **{name: getattr(asked, name) for name in course}}
+    usual = {
+        **plain(build(PARAMS[asked.action], {})),
+        **{name: getattr(FederatedRequest(), name) for name in course},
+    }
     # Nobody published a federated recipe in full: a new model's is ours, as retraining's is.
     return how_chosen(
         "retrain" if asked.action == "train" else METHOD_OF[asked.action], values, usual, tuned=False
