@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from unlearn_core.errors import UnlearnError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MANIFEST = "manifest.json"
 _SCHEMA = 1
@@ -55,7 +55,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     write_bytes(path, text.encode("ascii") + b"\n", durable=durable)
 
 
-def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> None:
+def write_npz(path: Path, arrays: "Mapping[str, NDArray[Any]]", *, compress: bool = True) -> None:
     """As `write_bytes`, for named arrays as one npz.
 
     Args:
@@ -63,6 +63,8 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool 
         arrays: What; `np.load` gives them back under their names.
         compress: Whether to; what is soon replaced isn't worth its time.
     """
+    import numpy as np  # job control, which opens the first screen, does without it
+
     named: dict[str, Any] = dict(arrays)
     with replacing(path) as draft, draft.open("wb") as file:
         (np.savez_compressed if compress else np.savez)(file, **named)
