@@ -39,7 +39,7 @@ def page() -> None:
         return
     top = st.container()
     records = federated_runs.finished()
-    run = _open(federated_runs.shown(chosen, records))
+    run = federated_result.opened(federated_runs.shown(chosen, records))
     following = federated_runs.newest()
     if following is not None:
         live_run.panel(following.id, federated_live.live)
@@ -57,12 +57,6 @@ def page() -> None:
         if tab.open:
             with tab:
                 _result(name, chosen, run, records)
-
-
-def _open(record: RunRecord | None) -> Shown | None:
-    """The run with its result; None where there is none, or its files are damaged."""
-    result = federated_runs.result_of(record) if record is not None else None
-    return Shown(record, result) if record is not None and result is not None else None
 
 
 def _head(run: Shown | None) -> None:

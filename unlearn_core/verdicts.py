@@ -213,11 +213,21 @@ def _back(result: Plain) -> Verdict | None:
 
 
 def _beside_random(result: Plain) -> Verdict | None:
-    tallies = _beside(result, "random_prune")
+    control = result["controls"].get("random_prune")
     # As many channels at random say nothing of a method that prunes none.
-    if tallies is None or result["method"] != "tfidf_prune":
+    if control is None or result["method"] != "tfidf_prune":
         return None
-    ours, theirs = tallies
+    return against_random(result["after"], control["evaluation"])
+
+
+def against_random(after: Plain, random: Plain) -> Verdict:
+    """Whether the scores made the difference.
+
+    Args:
+        after: Plain evaluation of the model whose channels the scores chose.
+        random: The same where as many channels were drawn at random.
+    """
+    ours, theirs = (group(e, forgotten=True) for e in (after, random))
     if theirs.share <= ours.share or within_noise(ours, theirs):
         return Verdict(
             "bad",

@@ -1,5 +1,6 @@
 """The tabs of a finished federated run: protocol, race, averaging, privacy, events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,13 @@ import streamlit as st
 from pages.parts import charts, federated_live, federated_picture, federated_runs, selection
 from pages.parts.downloads import table_behind
 from pages.parts.federated_form import ROUNDS
-from pages.parts.result_tabs import QUIET
+from pages.parts.result_tabs import QUIET, TONES
 from pages.parts.run_words import duration
 from pages.parts.text import md
 from unlearn_core import rounds
 from unlearn_core.plots import race as races
 from unlearn_core.runs import RunRecord
-from unlearn_core.verdicts import came_back
+from unlearn_core.verdicts import against_random, came_back
 
 _UNITS = {"rounds": "Rounds", "seconds": "Seconds", "megabytes": "Bytes"}
 _SURVIVED = {
@@ -79,6 +80,12 @@ class Shown:
         return np.minimum(self.held, most) if most else self.held
 
 
+def opened(record: RunRecord | None) -> Shown | None:
+    """A run with its result; None where there is no run, or its files are damaged."""
+    result = federated_runs.result_of(record) if record is not None else None
+    return Shown(record, result) if record is not None and result is not None else None
+
+
 def protocol(run: Shown) -> None:
     """The diagram with the run's numbers, and who trained in which round."""
     told = run.federation
@@ -111,24 +118,42 @@ def _traffic(run: Shown) -> None:
 
 
 def race(run: Shown, records: list[RunRecord]) -> None:
-    """Accuracy over rounds, seconds or bytes, beside the reference on the same federation."""
+    """Accuracy over rounds, seconds or bytes, beside retraining and random channels on the same federation."""
     if run.result["action"] == "train":
-        _course([run], ["Training"])
-        return
-    other = federated_runs.counterpart(run.record, records)
-    pair = {run.result["action"]: run}
-    if other is not None and other.id:
-        result = federated_runs.result_of(other)
-        if result is not None:
-            pair[result["action"]] = Shown(other, result)
-    if len(pair) == 2:
-        st.markdown(f"**{md(rounds.race_sentence(pair['unlearn'].result, pair['retrain'].result))}**")
+        _course({"Training": run})
+    elif federated_runs.is_control(run.record):
+        st.info("This run drew its channels at random: it says what the scores of another run are worth.")
+        _course({"Random channels": run})
+    else:
+        _compared(run, records)
+
+
+def _compared(run: Shown, records: list[RunRecord]) -> None:
+    other = opened(federated_runs.counterpart(run.record, records))
+    sides = {side.result["action"]: side for side in (run, other) if side is not None}
+    if other is not None:
+        st.markdown(f"**{md(rounds.race_sentence(sides['unlearn'].result, sides['retrain'].result))}**")
     else:
         _offer(run)
-    _say_if_back(pair.get("unlearn", run))
-    labels = {"unlearn": "Unlearning", "retrain": "Retraining"}
-    order = [a for a in labels if a in pair]
-    _course([pair[a] for a in order], [labels[a] for a in order])
+    ours = sides.get("unlearn")
+    drawn = opened(federated_runs.control(ours.record, records)) if ours is not None else None
+    if ours is not None:
+        _say_if_back(ours)
+        _say_what_scores_are_worth(ours, drawn)
+    courses = {
+        "Unlearning": ours,
+        "Retraining": sides.get("retrain"),
+        "Random channels": drawn,
+    }
+    _course({label: side for label, side in courses.items() if side is not None})
+
+
+def _say_what_scores_are_worth(run: Shown, drawn: Shown | None) -> None:
+    if drawn is None:
+        _offer_control(run)
+        return
+    verdict = against_random(run.result["after"], drawn.result["after"])
+    st.markdown(f"{TONES[verdict.tone]} {md(verdict.text)}")
 
 
 def _say_if_back(run: Shown) -> None:
@@ -137,20 +162,19 @@ def _say_if_back(run: Shown) -> None:
         st.warning(md(f"{back} {_AGAINST_RETURN}"))
 
 
-def _course(runs: list[Shown], labels: list[str]) -> None:
+def _course(runs: Mapping[str, Shown]) -> None:
+    """The chart of the runs by their labels, the first one foremost."""
     unit = st.segmented_control(
         "Along the axis", list(_UNITS), default="rounds", format_func=_UNITS.get, key="federated unit", required=True,
         persist_state="session",
     )  # fmt: skip
-    rows = [
-        row for run, label in zip(runs, labels, strict=True) for row in rounds.race_rows(run.result, label)
-    ]
+    rows = [row for label, run in runs.items() for row in rounds.race_rows(run.result, label)]
     if not rows:
         st.info("This run tested nothing on the way: it had no round.")
         return
     st.altair_chart(charts.inked(races.race(rows, unit)), width="stretch", key=f"race {unit}")
     st.caption(
-        "✕ forgotten classes · ● kept classes · solid: the first run, with 95 % intervals; dashed: the other · test images "
+        "✕ forgotten classes · ● kept classes · solid: the first run, with 95 % intervals; dashed: others · test images "
         "at the server · the clock stands still while it tests · bytes: content, both ways."
     )
     table_behind(rows, "race")
@@ -182,6 +206,25 @@ def _offer(run: Shown) -> None:
             name,
             "",
             "federated reference",
+        )
+
+
+def _offer_control(run: Shown) -> None:
+    """The button that repeats a run with channels drawn at random, as few rounds without the class may forget it alone."""
+    left, right = st.columns([2, 1], vertical_alignment="center")
+    left.caption(
+        "Would any channels have done? The rounds train without the class, and may forget it by themselves."
+    )
+    request = run.record.request
+    params = {**request.get("params", {}), "direction": "random"}
+    with right:
+        federated_runs.start_button(
+            "Same with random channels",
+            {**request, "params": params},
+            run.record.device,
+            f"Random channels · {run.record.name}",
+            "",
+            "federated control",
         )
 
 

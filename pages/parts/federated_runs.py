@@ -44,7 +44,7 @@ def shown(chosen: selection.Selection, records: list[RunRecord]) -> RunRecord | 
     """The run that the selection names, else the newest of its model, else the newest of all."""
     by_id = {r.id: r for r in records}
     own = [r for r in records if r.request["settings"].get("model") == chosen.model]
-    unlearning = [r for r in own if action_of(r) == "unlearn"]
+    unlearning = [r for r in own if action_of(r) == "unlearn" and not is_control(r)]
     return by_id.get(chosen.b) or next(iter([*unlearning, *own, *records]), None)
 
 
@@ -65,16 +65,37 @@ def picker(chosen: selection.Selection, records: list[RunRecord], present: RunRe
 def counterpart(record: RunRecord, records: list[RunRecord]) -> RunRecord | None:
     """The newest finished run of the other kind (unlearning, retraining) on the same federation."""
     wanted = {"unlearn": "retrain", "retrain": "unlearn"}.get(action_of(record))
+    alike = (r for r in records if action_of(r) == wanted and not is_control(r))
+    return next((r for r in alike if _federation(r) == _federation(record)), None)
+
+
+def control(record: RunRecord, records: list[RunRecord]) -> RunRecord | None:
+    """The newest finished run that differs from an unlearning run in this alone, that its channels were drawn at random."""
+
+    def asked(run: RunRecord) -> dict[str, Any]:
+        rounds = {"rounds": str(run.request["settings"].get("rounds", known().request["rounds"].default))}
+        return {**_federation(run), **rounds, **_params(run), "direction": ""}
+
+    alike = (r for r in records if action_of(r) == "unlearn" and is_control(r))
+    return next((r for r in alike if asked(r) == asked(record)), None)
+
+
+def is_control(record: RunRecord) -> bool:
+    """Whether the run drew its channels at random, to show what the scores are worth."""
+    return action_of(record) == "unlearn" and record.request.get("params", {}).get("direction") == "random"
+
+
+def _federation(run: RunRecord) -> dict[str, str]:
+    """The clients of a run and its rules: what it shares with those that stand on one axis with it."""
     defaults = {name: setting.default for name, setting in known().request.items()}
+    asked = {**defaults, **run.request["settings"]}
+    return {name: str(asked[name]) for name in _SAME}
 
-    def of(run: RunRecord) -> dict[str, str]:
-        asked = {**defaults, **run.request["settings"]}
-        return {name: str(asked[name]) for name in _SAME}
 
-    def same(other: RunRecord) -> bool:
-        return of(other) == of(record)
-
-    return next((r for r in records if action_of(r) == wanted and same(r)), None)
+def _params(run: RunRecord) -> dict[str, str]:
+    """The settings of a run's clients, the usual ones too."""
+    usual = {s.name: s.default for s in known().params[action_of(run)]}
+    return {name: str(value) for name, value in {**usual, **run.request.get("params", {})}.items()}
 
 
 def action_of(record: RunRecord) -> str:

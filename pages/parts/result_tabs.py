@@ -17,7 +17,7 @@ from unlearn_core.plots.standing import standing
 from unlearn_core.pruning import plan_from_plain
 from unlearn_core.verdicts import came_back, verdicts
 
-_TONES = {
+TONES = {
     "good": ":green-badge[holds]",
     "bad": ":orange-badge[speaks against it]",
     "note": ":gray-badge[note]",
@@ -104,7 +104,7 @@ def _control_courses(result: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def _controls(a: compared.Side, b: compared.Side) -> None:
     for verdict in verdicts(b.result):
-        st.markdown(f"{_TONES[verdict.tone]} {md(verdict.text)}")
+        st.markdown(f"{TONES[verdict.tone]} {md(verdict.text)}")
     rows = comparison.standing(b.result, methods.LABELS)
     if any(row["forgotten"] is not None for row in rows):
         chart = standing(rows)

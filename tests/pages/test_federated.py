@@ -359,6 +359,40 @@ def test_a_missing_reference_is_one_click(
     assert (request["settings"]["action"], request["settings"]["rounds"]) == ("retrain", 15)
 
 
+def test_random_channels_are_one_click_and_join_the_race(
+    finished: RunStore, open_page: OpenPage, started: list[Any]
+) -> None:
+    from pages.parts.federated_runs import control
+    from unlearn_core.worker import execute
+    from unlearn_core.workflows import run_workflow
+
+    ours, retrained = (
+        next(r for r in finished.list("federated") if a in r.name) for a in ("*unlearn*", "*retrain*")
+    )
+    app = open_page("federated", view="Race")
+    assert "Would any channels have done" in texts(app)
+    next(b for b in app.button if b.label == "Same with random channels").click().run()
+    [(_, request, *_)] = started
+    assert request["settings"] == ours.request["settings"] and request["params"] == {"direction": "random"}
+    drawn = finished.list("federated")[0]
+    assert execute(finished, drawn.id, run_workflow) == 0, finished.get(drawn.id).error
+    assert finished.result(drawn.id)["method"] == "random_prune"
+
+    for chosen in ({}, {"b": retrained.id}):  # the newest run is no counterpart of its own
+        app = open_page("federated", view="Race", **chosen)
+        assert not app.exception and not app.error
+        rows = next(t.value for t in app.dataframe if "run" in t.value.columns)
+        assert set(rows["run"]) == {"Unlearning", "Retraining", "Random channels"}
+        assert "Random channels at the same ratio" in texts(app)
+        assert app.selectbox(key="pick federated").value == chosen.get("b", ours.id)
+    other = replace(ours, request={**ours.request, "params": {"ratio": 0.5}})
+    assert control(ours, [drawn]) is drawn and control(other, [drawn]) is None
+    app = open_page("federated", view="Race", b=drawn.id)
+    assert not app.exception and "drew its channels at random" in texts(app)
+    app = open_page("compare")
+    assert not app.exception and not app.error
+
+
 def test_clients_scores_stand_beside_those_of_all(finished: RunStore, open_page: OpenPage) -> None:
     app = open_page("federated", view="Clients’ scores")
     assert not app.exception and not app.error

@@ -21,7 +21,7 @@ from unlearn_core.experiments.pairing import (
     same_mask,
     short,
 )
-from unlearn_core.experiments.trial import CONTROLS, Trial
+from unlearn_core.experiments.trial import CONTROLS, FEDERATED, Trial
 from unlearn_core.measures import MEASURES, Interval, interval, to_retrain, within_floor
 
 MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "preparing", "sparsifying")
@@ -204,7 +204,7 @@ def _kind(method: str, own: Sequence[bool]) -> str:
     """A retraining that is measured by another one, as with settings of somebody's own, is a method like any other."""
     if is_reference(method) and own and all(own):
         return "reference"
-    return "control" if method in CONTROLS else "method"
+    return "control" if method.removeprefix(FEDERATED) in CONTROLS else "method"
 
 
 def _remarks(pairs: Sequence[tuple[Trial, Trial]]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from unlearn_core.federated.messages import (
     Ask,
     client_seed,
     fingerprint,
+    load_state,
     state_of,
     stats_to_arrays,
 )
@@ -153,15 +154,15 @@ def example_for(model: Classifier, images: Tensor) -> Tensor:
 
 def _loaded(ask: Ask, site: Site) -> tuple[Classifier, Mask]:
     """The model of the question, on the site's device, and what must stay silent in it."""
-    model, mask = structure(json.dumps(ask.config["card"]), json.dumps(ask.config["plan"]))
-    tensors = {name: torch.from_numpy(values.copy()) for name, values in ask.arrays.items()}
-    model.net.load_state_dict(tensors, strict=True)
-    return model.to(choose_device(site.device)).eval(), mask
+    device = choose_device(site.device)
+    model, mask = structure(json.dumps(ask.config["card"]), json.dumps(ask.config["plan"]), device)
+    load_state(model.net, ask.arrays)
+    return model.eval(), mask
 
 
 @lru_cache(maxsize=4)
-def structure(card: str, plan: str) -> tuple[Classifier, Mask]:
-    """The pruned network of a card and a plan (both as JSON), with weights that mean nothing yet; made once.
+def structure(card: str, plan: str, device: torch.device) -> tuple[Classifier, Mask]:
+    """The pruned network of a card and a plan (both as JSON) there, with weights that mean nothing yet; made once.
 
     The same one is given to every caller: who uses it loads weights first.
     """
@@ -169,9 +170,9 @@ def structure(card: str, plan: str) -> tuple[Classifier, Mask]:
     model = fresh_model(made, 0)
     pruned = json.loads(plan)
     if not pruned:
-        return model, Mask({})
+        return model.to(device), Mask({})
     agreed = plan_from_plain(pruned)
     size = made.image_size
     example = torch.zeros(2, made.spec.in_channels, size, size)
     mask = mask_of(model.net, agreed, example, only_unremovable=True)
-    return Classifier(remove(model.net, agreed, example, check=False), made.normalization), mask
+    return Classifier(remove(model.net, agreed, example, check=False), made.normalization).to(device), mask

@@ -33,6 +33,7 @@ from unlearn_core.federated.messages import (
     Ask,
     Exchange,
     fingerprint,
+    load_state,
     state_of,
     stats_to_arrays,
 )
@@ -203,7 +204,7 @@ class _Course:
         self.server.events, self.server.exchanges = list(told["events"]), list(told["exchanges"])
         if told["plan"]:
             self._cut(plan_from_plain(told["plan"]))
-        self._load(sealed.state)
+        load_state(self.model.net, sealed.state)
 
     def _require_possible(self) -> None:
         if not self.job.asked.secure or self.job.asked.action != "unlearn":
@@ -231,9 +232,6 @@ class _Course:
         pruned = remove(self.model.net, plan, example_for(self.model, self.split.test.images))
         self.model = Classifier(pruned, self.model.normalization).to(self.device).eval()
 
-    def _load(self, state: Arrays) -> None:
-        self.model.net.load_state_dict({n: torch.from_numpy(v) for n, v in state.items()}, strict=True)
-
     def _stats(self, silence: PruningPlan | None) -> ActivationStats:
         """All clients' statistics as one; the first ones are kept, whole and by client."""
         params = self.job.params
@@ -257,7 +255,7 @@ class _Course:
         if silence is None:
             save_stats(whole, self.folder / REPORTED)
             if parts:
-                write_npz(self.folder / "client_stats.npz", _stacked(parts))
+                write_npz(self.folder / "client_stats.npz", _stacked(parts), compress=False)
         return whole
 
     def _stats_schema(self) -> Schema:
@@ -282,7 +280,7 @@ class _Course:
             "forget": list(self.job.forget),
         }
         state = self.server.train(self._ask("train", state, config))
-        self._load(state)
+        load_state(self.model.net, state)
         return state
 
     def _ask(self, kind: str, state: Arrays, config: Mapping[str, Any]) -> Ask:

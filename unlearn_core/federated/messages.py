@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from unlearn_core.activations import ActivationStats
+from unlearn_core.errors import UnlearnError
 
 Arrays = Mapping[str, NDArray[Any]]
 """Named arrays: a model's state, or activation statistics."""
@@ -108,6 +110,24 @@ def payload_bytes(arrays: Arrays, config: Mapping[str, Any]) -> int:
 def state_of(net: nn.Module) -> dict[str, NDArray[Any]]:
     """A copy of a network's parameters and buffers."""
     return {name: t.detach().cpu().numpy().copy() for name, t in net.state_dict().items()}
+
+
+def load_state(net: nn.Module, arrays: Arrays) -> None:
+    """Puts what `state_of` gave into a network of the same structure.
+
+    PyTorch's own `load_state_dict` walks every module for it, in small networks for longer than the numbers take.
+
+    Raises:
+        UnlearnError: The arrays have other names or shapes than the network.
+    """
+    state = net.state_dict()
+    theirs = {name: values.shape for name, values in arrays.items()}
+    if theirs != {name: tuple(tensor.shape) for name, tensor in state.items()}:
+        raise UnlearnError(
+            "The weights are another network's; see that Lethe is the same version on both sides."
+        )
+    for name, tensor in state.items():
+        tensor.copy_(torch.from_numpy(arrays[name].copy()))  # what came over the wire is read-only
 
 
 def stats_to_arrays(stats: ActivationStats) -> dict[str, NDArray[Any]]:

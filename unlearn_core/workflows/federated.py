@@ -51,9 +51,6 @@ from unlearn_core.workflows.answers import (
 )
 from unlearn_core.workflows.ends import conditions, inputs_of, names_in, rung_of
 
-METHOD_OF = {"train": "train", "unlearn": "tfidf_prune", "retrain": "retrain"}
-"""What an action is called beside centralised results."""
-
 USUAL_K = 50
 """Fewest images of a class that a client reports: membership was inferred with AUC 0.62 at 50, and 0.96 at two."""
 
@@ -105,7 +102,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
     return {
         "kind": "federated",
         "action": asked.action,
-        "method": METHOD_OF[asked.action],
+        "method": method_of(asked.action, params),
         "params": plain(params),
         "chosen": _chosen(asked, params),
         "forget": {"classes": [dataset.classes[k] for k in forget], "fraction": 0.0, "digest": split.digest},
@@ -155,6 +152,13 @@ def _settings(asked: FederatedRequest) -> dict[str, Any]:
     return {**told, "partition": str(parse_partition(asked.partition))}
 
 
+def method_of(action: str, params: Recipe) -> str:
+    """What an action is called beside centralised results."""
+    if action == "unlearn":
+        return "random_prune" if getattr(params, "direction", "") == "random" else "tfidf_prune"
+    return action
+
+
 def _chosen(asked: FederatedRequest, params: Recipe) -> str:
     """How the settings came about: those of the clients, and of the course but for its length, which suits the action."""
     course = [name for name in _OF_THE_COURSE if name != "rounds"]
@@ -163,10 +167,11 @@ def _chosen(asked: FederatedRequest, params: Recipe) -> str:
         **plain(build(PARAMS[asked.action], {})),
         **{name: getattr(FederatedRequest(), name) for name in course},
     }
+    method = method_of(asked.action, params)
+    if method == "random_prune":  # the direction is what makes it one, not a choice beyond that
+        usual["direction"] = values["direction"]
     # Nobody published a federated recipe in full: a new model's is ours, as retraining's is.
-    return how_chosen(
-        "retrain" if asked.action == "train" else METHOD_OF[asked.action], values, usual, tuned=False
-    )
+    return how_chosen("retrain" if method == "train" else method, values, usual, tuned=False)
 
 
 def _start(asked: FederatedRequest, report: Report) -> tuple[Dataset, LoadedModel, LoadedModel]:
