@@ -12,7 +12,7 @@ from unlearn_core import catalog
 from unlearn_core.checkpoints import digest_of, fresh_model, import_model, open_model, save_model
 from unlearn_core.data import Dataset
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import ModelSpec, build_net, card_to_plain
+from unlearn_core.models import ModelSpec, card_to_plain
 from unlearn_core.pruning import PlannedGroup, PruningPlan
 from unlearn_core.surgery import channel_groups, mask_of, remove
 
@@ -134,15 +134,10 @@ def test_a_small_file_whose_card_tells_of_a_huge_network_is_refused_unbuilt(
     save_model(tmp_path / "h.safetensors", trained, huge, PruningPlan((group,)) if planned else None)
     built = []
 
-    def building(spec):
-        net = build_net(spec)
-        built.append(next(net.parameters()).device.type)
-        return net
-
-    monkeypatch.setattr("unlearn_core.checkpoints.build_net", building)
+    monkeypatch.setattr("unlearn_core.checkpoints.build_net", built.append)  # with memory; a shell has none
     with pytest.raises(UnlearnError, match="do not fit this net|more than 140,000,000 weights"):
         open_model(tmp_path / "h.safetensors")
-    assert built == ["meta"]
+    assert built == []
 
 
 @pytest.mark.parametrize("value", ["1e999", "-1e999", "[" * 100_000])

@@ -140,6 +140,17 @@ def test_the_first_screen_and_the_jobs_load_no_torch() -> None:
     assert ran.stdout.strip() == "[]"
 
 
+def test_a_cold_start_on_the_bundled_data_loads_no_compiler_and_no_scikit_learn() -> None:
+    # Each is over a second of every command, and of every message that a client of a deployed federation answers.
+    script = (
+        "import sys; from unlearn_core.checkpoints import open_model; from unlearn_core.data import *; "
+        "open_model('bundled:digits-vgg11'); open_dataset(parse_dataset('digits')); "
+        "print(sorted({'torch._dynamo', 'sympy', 'sklearn', 'pandas', 'torchvision'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
 def test_no_file_names_a_package_registry() -> None:
     # Where packages come from is the business of whoever installs; put together here, so as not to name them.
     hosts = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("anaconda", "org"))]

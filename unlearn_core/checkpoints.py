@@ -23,6 +23,7 @@ from unlearn_core.models import (
     ModelSpec,
     Normalization,
     build_net,
+    build_shell,
     card_from_plain,
     card_to_plain,
     fit_normalization,
@@ -203,8 +204,7 @@ def _require_plausible(
     Raises:
         UnlearnError: The card's network has other tensors than the file, or is larger than any that loses channels here.
     """
-    with torch.device("meta"):
-        shell = build_net(card.spec)
+    shell = build_shell(card.spec)
     if plan is None:
         require_fit(shell, tensors, path.name)
     elif sum(t.numel() for t in shell.state_dict().values()) > _MOST_PARAMETERS:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import ARCHITECTURES, ModelSpec, build_net
+from unlearn_core.models import ARCHITECTURES, ModelSpec, build_net, build_shell
 
 # One of each family and variant with numbers; all of them without, below, where nothing is computed.
 REAL = (
@@ -53,6 +53,19 @@ def test_small_variants_keep_more_of_a_small_image(arch):
     assert first == 32
     if "vgg" not in arch:  # VGG's convolutions are the same in both; what follows them differs
         assert last >= 4 > last_map(arch.removesuffix("_small"))[1]
+
+
+@pytest.mark.parametrize("arch", ["cifar_resnet20_b", "cifar_vgg11", "resnet18", "mobilenet_v2"])
+def test_a_shell_has_the_nets_names_and_shapes_and_draws_nothing(arch):
+    spec = ModelSpec(arch, 7)
+    before = torch.get_rng_state()
+    shell = build_shell(spec).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(tensor.is_meta for tensor in shell.values())
+    whole = build_net(spec).state_dict()
+    assert {n: (t.shape, t.dtype) for n, t in shell.items()} == {
+        n: (t.shape, t.dtype) for n, t in whole.items()
+    }
 
 
 def test_weights_come_from_torchs_generator():

@@ -14,6 +14,7 @@ from unlearn_core.models.recognition import require_fit as require_fit
 from unlearn_core.models.registry import ARCHITECTURES as ARCHITECTURES
 from unlearn_core.models.registry import Architecture as Architecture
 from unlearn_core.models.registry import build_net as build_net
+from unlearn_core.models.registry import build_shell as build_shell
 from unlearn_core.models.registry import find_architecture as find_architecture
 from unlearn_core.models.specs import NORMALIZATIONS as NORMALIZATIONS
 from unlearn_core.models.specs import ModelCard as ModelCard

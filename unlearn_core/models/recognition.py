@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models.registry import ARCHITECTURES, build_net
+from unlearn_core.models.registry import ARCHITECTURES, build_shell
 from unlearn_core.models.specs import ModelSpec
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -136,8 +135,7 @@ def _reference(arch: str) -> Shapes:
 
 def _net_shapes(spec: ModelSpec) -> Shapes:
     """Names and shapes of a net that is built without memory or random numbers."""
-    with torch.device("meta"):
-        return _shapes(build_net(spec).state_dict())
+    return _shapes(build_shell(spec).state_dict())
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> Shapes:

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models import torchvision_nets
@@ -43,6 +46,26 @@ def build_net(spec: ModelSpec) -> nn.Module:
     architecture = find_architecture(spec.arch)
     _check_input_and_width(spec, architecture)
     return architecture.build(spec)
+
+
+def build_shell(spec: ModelSpec) -> nn.Module:
+    """The net of a spec without memory or random numbers, on the meta device: its names and shapes.
+
+    Raises:
+        UnlearnError: As `build_net`.
+    """
+    with torch.device("meta"), _Undrawn():
+        return build_net(spec)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Nothing is drawn from a normal distribution: on the meta device PyTorch imports its compiler for that, seconds long."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """The tensor itself where it was to be drawn; all else as ever."""
+        if func in (Tensor.normal_, nn.init.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def find_architecture(name: str) -> Architecture:
