@@ -1,7 +1,7 @@
 """Federated unlearning against federated retraining: what each needs to reach the same accuracy on the retained classes.
 
 python -m benchmarks.federated [--model bundled:digits-resnet20] [--data digits] [--forget 3] [--clients 10,100]
-                               [--partitions iid,dirichlet:0.5,dirichlet:0.1] [--set where=last_convs,lr=0.1]
+                               [--partitions iid,dirichlet:0.5,dirichlet:0.1] [--set where=last_convs,lr=0.1] [--seeds 0,1,2]
 
 Both are done, and stop, at the first round after which the retained accuracy is within --slack of the original's; for
 unlearning the forgotten class must be at or below --gone as well. Registration, statistics, plan and rounds all count;
@@ -15,6 +15,8 @@ trained by the same clients first, so that all three have seen the same images; 
 import argparse
 import contextlib
 import copy
+import itertools
+import statistics
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -67,25 +69,51 @@ def main():
         "retrain", loaded, warm, {}, forget
     )  # what is imported once would count for the first cell alone
     cells = []
-    for clients in args.clients.split(","):
-        for partition in args.partitions.split(","):
-            asked = {
-                "data": args.data,
-                "clients": int(clients),
-                "partition": partition,
-                "local_epochs": args.local_epochs,
-                "device": args.device,
-                "seed": args.seed,
-            }
-            cells.append(cell(args, loaded, asked, forget))
-            print_table([shown(cells[-1])], header=len(cells) == 1)
-            name = f"federated-speedup-{loaded.card.name}{args.suffix}"
-            save(name, {"arguments": vars(args), "paper": PAPER, "cells": cells})
+    each = (args.clients.split(","), args.partitions.split(","), args.seeds.split(","))
+    for clients, partition, seed in itertools.product(*each):
+        asked = {
+            "data": args.data,
+            "clients": int(clients),
+            "partition": partition,
+            "local_epochs": args.local_epochs,
+            "device": args.device,
+            "seed": int(seed),
+        }
+        cells.append(cell(args, loaded, asked, forget))
+        print_table([shown(cells[-1])], header=len(cells) == 1)
+        name = f"federated-speedup-{loaded.card.name}{args.suffix}"
+        save(name, {"arguments": vars(args), "paper": PAPER, "cells": cells})
+    print_table([over_seeds(alike) for alike in grouped(cells)])
+
+
+def grouped(cells):
+    """The cells of each federation, that differ in their seeds alone."""
+    by_kind = {}
+    for each in cells:
+        by_kind.setdefault((each["clients"], each["partition"]), []).append(each)
+    return list(by_kind.values())
+
+
+def over_seeds(cells):
+    """Medians of the ratios over the seeds whose unlearning got there; ">" where a lower bound may hold them down."""
+    there = [c for c in cells if c["unlearned"]]
+    told = {name: [c["ratios"][name] for c in there] for name in ("round", "bytes", "seconds")}
+    bound = "> " if not all(c["reached"] for c in there) else ""
+    left = [c["random channels"][-1]["forget_test_accuracy"] for c in cells]
+    return {
+        "clients": cells[0]["clients"],
+        "partition": cells[0]["partition"],
+        "seeds": len(cells),
+        "got there": len(there),
+        **{name: f"{bound}{statistics.median(ratios):.1f}" for name, ratios in told.items() if there},
+        "rounds, each": ", ".join(f"{ratio:.1f}" for ratio in told["round"]),
+        "random channels leave": f"{min(left):.1%} to {max(left):.1%}",
+    }
 
 
 def cell(args, loaded, asked, forget):
     """One federation: the original's accuracy, and the ladders of unlearning and retraining."""
-    shared = {"batch_size": args.batch_size}
+    shared = {"batch_size": args.batch_size, **pairs_in(args.both)}
     with tempfile.TemporaryDirectory() as made:
         if args.start_rounds:
             course = {**asked, "rounds": args.start_rounds}
@@ -100,7 +128,7 @@ def cell(args, loaded, asked, forget):
     def forgotten(rungs):
         return kept(rungs) and rungs[-1]["forget_test_accuracy"] <= args.gone
 
-    changed = {**shared, **dict(pair.split("=") for pair in filter(None, args.set.split(",")))}
+    changed = {**shared, **pairs_in(args.set)}
     attempts = planned(args.plans, forgotten, "unlearn", loaded, asked, changed, forget)
     ours = attempts[-1]["rungs"]
     alike = {**asked, "rounds": attempts[-1]["planned"]}
@@ -118,6 +146,7 @@ def cell(args, loaded, asked, forget):
     return {
         "clients": asked["clients"],
         "partition": asked["partition"],
+        "seed": asked["seed"],
         "original": original,
         "unlearned": forgotten(ours),
         "reached": kept(theirs),
@@ -127,6 +156,11 @@ def cell(args, loaded, asked, forget):
         "random channels": chance,
         "retraining": plans,
     }
+
+
+def pairs_in(text):
+    """Settings as the command line gives them: NAME=VALUE, with commas between."""
+    return dict(pair.split("=") for pair in filter(None, text.split(",")))
 
 
 def planned(budgets, done, action, loaded, asked, params, forget):
@@ -158,6 +192,7 @@ def shown(told):
     return {
         "clients": told["clients"],
         "partition": told["partition"],
+        "seed": told["seed"],
         "original": f"{told['original']['retain_test_accuracy']:.1%}",
         "unlearned forget/retain": f"{ours['forget_test_accuracy']:.1%} / {ours['retain_test_accuracy']:.1%} (of {our_plan})"
         + ("" if told["unlearned"] else " (not there)"),
@@ -177,14 +212,17 @@ def arguments():
     parser.add_argument("--clients", default="10,100")
     parser.add_argument("--partitions", default="iid,dirichlet:0.5,dirichlet:0.1")
     parser.add_argument(
-        "--plans", default="1,2,3,5,10", help="rounds that unlearning is planned for, in turn"
+        "--plans", default="1,2,3,4,5,7,10", help="rounds that unlearning is planned for, in turn"
     )
     parser.add_argument(
-        "--budgets", default="10,20,40,80", help="rounds that retraining is planned for, in turn"
+        "--budgets", default="10,15,20,25,30,40,60,80", help="rounds that retraining is planned for, in turn"
     )
     parser.add_argument("--local-epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--set", default="", help="settings of the unlearning that differ from its defaults")
+    parser.add_argument(
+        "--both", default="", help="settings of unlearning, retraining and the original alike"
+    )
     parser.add_argument("--retrain-lr", type=float, default=0.1)
     parser.add_argument("--start-rounds", type=int, default=0, help="rounds of training the original first")
     parser.add_argument(
@@ -194,7 +232,9 @@ def arguments():
         "--gone", type=float, default=0.05, help="test accuracy at which the class counts as forgotten"
     )
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seeds", default="0", help="of partition, draws and new networks, with commas between"
+    )
     parser.add_argument("--suffix", default="", help="of the name of the file of results")
     return parser.parse_args()
 
