@@ -8,6 +8,7 @@ python -m benchmarks.federated_cost deployment [--counts 4]                     
 import argparse
 import copy
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -171,6 +172,9 @@ def deployment(args):
     settings = {"data": args.data, "clients": count, "rounds": args.rounds, "device": "cpu"}
     request, params = build(FederatedRequest, settings), build(PARAMS["unlearn"], BATCH)
     rows = []
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # as every run has it that the app or the command line starts
     for engine in ("local", "flower"):
         with tempfile.TemporaryDirectory() as made:
             write_job(Path(made), Job(request, params, EXACT, forget), loaded.model, loaded.card)

@@ -58,6 +58,7 @@ def finding(
     if plan and plan["groups"]:
         pruned = sum(len(g["channels"]) * len(g["layers"]) for g in plan["groups"])
         what = f"Pruning {pruned} of {channels} channels" if channels else f"Pruning {pruned} channels"
+        what += " at random" if plan.get("reason", {}).get("direction") == "random" else ""
     effect = _on_share(before, after, retrained) if is_share(after) else _effect(before, after, ahead)
     return f"{what or 'This run'} {effect}; {_cost(before, after, ahead)}."
 
@@ -231,7 +232,7 @@ def against_random(after: Plain, random: Plain) -> Verdict:
     if theirs.share <= ours.share or within_noise(ours, theirs):
         return Verdict(
             "bad",
-            f"Random channels at the same ratio forget as well ({_number(theirs.share)} % left against "
+            f"Random channels at the same ratio do as well ({_number(theirs.share)} % left against "
             f"{_number(ours.share)} %): the scores are not what made the difference.",
         )
     return Verdict(

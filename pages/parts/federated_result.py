@@ -12,7 +12,7 @@ from pages.parts import charts, federated_live, federated_picture, federated_run
 from pages.parts.downloads import table_behind
 from pages.parts.federated_form import ROUNDS
 from pages.parts.result_tabs import QUIET, TONES
-from pages.parts.run_words import duration
+from pages.parts.run_words import duration, title_of
 from pages.parts.text import md
 from unlearn_core import rounds
 from unlearn_core.plots import race as races
@@ -215,14 +215,14 @@ def _offer_control(run: Shown) -> None:
     left.caption(
         "Would any channels have done? The rounds train without the class, and may forget it by themselves."
     )
-    request = run.record.request
-    params = {**request.get("params", {}), "direction": "random"}
+    # The values that the run had, not today's defaults.
+    params = {**run.result["params"], "direction": "random"}
     with right:
         federated_runs.start_button(
             "Same with random channels",
-            {**request, "params": params},
+            {**run.record.request, "params": params},
             run.record.device,
-            f"Random channels · {run.record.name}",
+            f"Random channels · {title_of(run.record)}",
             "",
             "federated control",
         )
@@ -268,7 +268,7 @@ def privacy(run: Shown) -> None:
     if not run.asked("superlink"):
         columns[1].metric("Images unreported", f"{hidden:,} · {hidden / max(1, held.sum()):.1%}", **QUIET)
     columns[2].metric("Epsilon", f"{asked['epsilon']:g}" if asked["epsilon"] else "none", **QUIET)
-    if told:
+    if told and not federated_runs.is_control(run.record):
         columns[3].metric("Agreement of the plan", _percent(told["run"]), **QUIET)
     if run.asked("secure"):
         st.markdown(
@@ -369,6 +369,9 @@ def links(run: Shown) -> None:
 
 
 def _has_agreement(run: Shown, told: dict[str, Any] | None) -> bool:
+    if federated_runs.is_control(run.record):
+        st.info("The channels of this run were drawn at random: its statistics play no part in its plan.")
+        return False
     if told:
         return True
     if run.result["action"] != "unlearn":

@@ -12,6 +12,7 @@ from pages.parts.run_words import duration, seconds_of, title_of, when
 from pages.parts.tokens import token_of
 from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
+from unlearn_core.params import checked
 from unlearn_core.runs import RunRecord, RunState
 
 _NONCE = "federated nonce"
@@ -70,14 +71,18 @@ def counterpart(record: RunRecord, records: list[RunRecord]) -> RunRecord | None
 
 
 def control(record: RunRecord, records: list[RunRecord]) -> RunRecord | None:
-    """The newest finished run that differs from an unlearning run in this alone, that its channels were drawn at random."""
+    """The newest finished run like an unlearning run but for its channels, which were drawn at random."""
+    ours = result_of(record)
+    drawn = (r for r in records if is_control(r) and _federation(r) == _federation(record))
+    return next((r for r in drawn if ours and _course(result_of(r)) == _course(ours)), None)
 
-    def asked(run: RunRecord) -> dict[str, Any]:
-        rounds = {"rounds": str(run.request["settings"].get("rounds", known().request["rounds"].default))}
-        return {**_federation(run), **rounds, **_params(run), "direction": ""}
 
-    alike = (r for r in records if action_of(r) == "unlearn" and is_control(r))
-    return next((r for r in alike if asked(r) == asked(record)), None)
+def _course(result: Mapping[str, Any] | None) -> Any:
+    """All that shaped an unlearning run's result but the choice of its channels, with the values that it really had."""
+    if result is None:
+        return None
+    told = [result["inputs"].get(name) for name in ("model_digest", "data_digest", "normalization")]
+    return [*told, result["federation"].get("settings"), {**result["params"], "direction": ""}]
 
 
 def is_control(record: RunRecord) -> bool:
@@ -85,17 +90,10 @@ def is_control(record: RunRecord) -> bool:
     return action_of(record) == "unlearn" and record.request.get("params", {}).get("direction") == "random"
 
 
-def _federation(run: RunRecord) -> dict[str, str]:
+def _federation(run: RunRecord) -> dict[str, Any]:
     """The clients of a run and its rules: what it shares with those that stand on one axis with it."""
-    defaults = {name: setting.default for name, setting in known().request.items()}
-    asked = {**defaults, **run.request["settings"]}
-    return {name: str(asked[name]) for name in _SAME}
-
-
-def _params(run: RunRecord) -> dict[str, str]:
-    """The settings of a run's clients, the usual ones too."""
-    usual = {s.name: s.default for s in known().params[action_of(run)]}
-    return {name: str(value) for name, value in {**usual, **run.request.get("params", {})}.items()}
+    asked, settings = run.request["settings"], known().request
+    return {name: checked(settings[name], asked.get(name, settings[name].default)) for name in _SAME}
 
 
 def action_of(record: RunRecord) -> str:

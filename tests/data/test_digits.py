@@ -1,11 +1,16 @@
 """The bundled digits against scikit-learn's own arrays."""
 
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from unlearn_core.data import DatasetSpec, open_dataset
+from unlearn_core.data import DatasetSpec, digits, open_dataset
 from unlearn_core.data.split import stratified
+from unlearn_core.errors import UnlearnError
 
 SOURCE = load_digits()
 
@@ -41,3 +46,21 @@ def test_enlarging_is_bilinear() -> None:
         small.float(), size=(32, 32), mode="bilinear", align_corners=False
     )
     assert (large.float() - truth).abs().max() <= 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_without_scikit_learn_it_says_what_to_install(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Distribution:
+        def locate_file(self, name: str) -> Path:
+            return tmp_path / name
+
+    def found(name: str) -> Distribution:
+        if not there:
+            raise PackageNotFoundError(name)
+        return Distribution()
+
+    monkeypatch.setattr(digits, "distribution", found)
+    with pytest.raises(UnlearnError, match="pip install scikit-learn"):
+        open_dataset(DatasetSpec("digits"))

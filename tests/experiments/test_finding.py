@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from unlearn_core.experiments import Row, Trial, finding, table
 
 Make = Callable[..., Trial]
@@ -42,9 +44,11 @@ def test_a_control_that_is_as_close_is_named(trial: Make) -> None:
     assert "mask_logit" not in far
 
 
-def test_pruning_at_random_did_change_the_inside(trial: Make) -> None:
-    text = finding(table([*retrained(trial), trial("fine_tune"), trial("random_prune", ua=1.0)]), named)
-    assert "random_prune" not in text
+@pytest.mark.parametrize("control", ["random_prune", "federated_random_prune"])
+def test_pruning_at_random_did_change_the_inside(trial: Make, control: str) -> None:
+    rows = table([*retrained(trial), trial("fine_tune"), trial(control)])
+    assert {r.method: r.kind for r in rows}[control] == "control"
+    assert "random_prune" not in finding(rows, named)
 
 
 def test_slower_than_retraining_is_said(trial: Make) -> None:

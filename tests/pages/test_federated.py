@@ -360,9 +360,9 @@ def test_a_missing_reference_is_one_click(
 
 
 def test_random_channels_are_one_click_and_join_the_race(
-    finished: RunStore, open_page: OpenPage, started: list[Any]
+    finished: RunStore, open_page: OpenPage, started: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pages.parts.federated_runs import control
+    from pages.parts.federated_runs import control, counterpart
     from unlearn_core.worker import execute
     from unlearn_core.workflows import run_workflow
 
@@ -373,24 +373,48 @@ def test_random_channels_are_one_click_and_join_the_race(
     assert "Would any channels have done" in texts(app)
     next(b for b in app.button if b.label == "Same with random channels").click().run()
     [(_, request, *_)] = started
-    assert request["settings"] == ours.request["settings"] and request["params"] == {"direction": "random"}
+    used = finished.result(ours.id)["params"]
+    assert request["settings"] == ours.request["settings"]
+    assert request["params"] == {**used, "direction": "random"} != used
     drawn = finished.list("federated")[0]
     assert execute(finished, drawn.id, run_workflow) == 0, finished.get(drawn.id).error
     assert finished.result(drawn.id)["method"] == "random_prune"
 
-    for chosen in ({}, {"b": retrained.id}):  # the newest run is no counterpart of its own
+    everything = list(finished.list("federated"))
+    assert everything[0].id == drawn.id
+    found = counterpart(retrained, everything)
+    assert found is not None and found.id == ours.id
+    for chosen in ({}, {"b": retrained.id}):
         app = open_page("federated", view="Race", **chosen)
         assert not app.exception and not app.error
         rows = next(t.value for t in app.dataframe if "run" in t.value.columns)
         assert set(rows["run"]) == {"Unlearning", "Retraining", "Random channels"}
         assert "Random channels at the same ratio" in texts(app)
         assert app.selectbox(key="pick federated").value == chosen.get("b", ours.id)
-    other = replace(ours, request={**ours.request, "params": {"ratio": 0.5}})
-    assert control(ours, [drawn]) is drawn and control(other, [drawn]) is None
     app = open_page("federated", view="Race", b=drawn.id)
-    assert not app.exception and "drew its channels at random" in texts(app)
+    assert (
+        not app.exception and "drew its channels at random" in texts(app) and "at random took" in texts(app)
+    )
+    for view in ("Averaging", "Privacy"):
+        app = open_page("federated", view=view, b=drawn.id)
+        assert not app.exception and "statistics play no part" in texts(app)
+        assert "Agreement of the plan" not in {m.label for m in app.metric}
     app = open_page("compare")
     assert not app.exception and not app.error
+
+    result = finished.result(ours.id)
+    same = {"clients": "3", "seed": "0"}  # as the command line stores them
+    as_text = replace(ours, request={**ours.request, "settings": {**ours.request["settings"], **same}})
+    assert control(as_text, everything) is not None
+    for changed in (
+        {"params": {**used, "ratio": 0.5}},
+        {"federation": {**result["federation"], "settings": {}}},
+    ):
+        monkeypatch.setattr(
+            "pages.parts.federated_runs.result_of",
+            lambda r, c=changed: {**finished.result(r.id), **(c if r.id == ours.id else {})},
+        )
+        assert control(ours, everything) is None
 
 
 def test_clients_scores_stand_beside_those_of_all(finished: RunStore, open_page: OpenPage) -> None:

@@ -1,5 +1,6 @@
 """Scikit-learn's handwritten digits: 1,797 real scans of 8 x 8 pixels that come with the library."""
 
+import contextlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -38,9 +39,10 @@ def open_digits(spec: DatasetSpec, report: Report, download: bool) -> Dataset:
 
 def _source() -> Path:
     """The file that scikit-learn brings."""
-    try:
-        return Path(str(distribution("scikit-learn").locate_file(_FILE)))
-    except PackageNotFoundError:
-        raise UnlearnError(
-            "The digits come with scikit-learn, which isn't installed here: pip install scikit-learn."
-        ) from None
+    with contextlib.suppress(PackageNotFoundError):
+        path = Path(str(distribution("scikit-learn").locate_file(_FILE)))
+        if path.is_file():
+            return path
+    raise UnlearnError(
+        "The digits come with scikit-learn, which isn't installed here, or not as a whole: pip install scikit-learn."
+    )

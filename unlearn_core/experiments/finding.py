@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from unlearn_core.experiments.pairing import AVERAGE
 from unlearn_core.experiments.table import Row
+from unlearn_core.experiments.trial import FEDERATED
 
 Named = Callable[[Row], str]
 
@@ -82,7 +83,8 @@ def _controls(rows: Sequence[Row], best: Row, named: Named) -> str:
     as_close = [
         r
         for r in ranked(rows, "control")
-        if r.method not in _CHANGED_INSIDE and (r.gap or 0) <= (best.gap or 0) + (best.floor[AVERAGE] or 0)
+        if r.method.removeprefix(FEDERATED) not in _CHANGED_INSIDE
+        and (r.gap or 0) <= (best.gap or 0) + (best.floor[AVERAGE] or 0)
     ]
     if not as_close:
         return ""

@@ -255,7 +255,7 @@ class _Course:
         if silence is None:
             save_stats(whole, self.folder / REPORTED)
             if parts:
-                write_npz(self.folder / "client_stats.npz", _stacked(parts), compress=False)
+                write_npz(self.folder / "client_stats.npz", _stacked(parts))
         return whole
 
     def _stats_schema(self) -> Schema:

@@ -119,8 +119,6 @@ class _Group:
         root = str(Path(unlearn_core.__file__).parents[1])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
         self.env = {
-            # Many processes share these cores: a thread that waits for its others must not keep one busy.
-            "OMP_WAIT_POLICY": "PASSIVE",
             **os.environ,
             "FLWR_HOME": str(flower_home() if superlink else home / "flower"),
             "FLWR_TELEMETRY_ENABLED": "0",

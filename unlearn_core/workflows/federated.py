@@ -271,8 +271,8 @@ def _agreement(
     report: Report,
 ) -> dict[str, Any] | None:
     """The plan beside those of other ways to add and to protect; None without a plan, or for too many clients."""
-    if job.asked.action != "unlearn" or job.asked.superlink:
-        return None  # nothing to compare with: the images are not seen here
+    if method_of(job.asked.action, job.params) != "tfidf_prune" or job.asked.superlink:
+        return None  # no scores chose the channels, or there is nothing to compare with: the images are not seen here
     example = example_for(loaded.model, dataset.test.images)
     groups = channel_groups(loaded.model.net, example, job.params.residual)
     channels = sum(g.size * len(g.layers) for g in groups)
