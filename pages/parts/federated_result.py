@@ -225,6 +225,7 @@ def _offer_control(run: Shown) -> None:
             f"Random channels · {title_of(run.record)}",
             "",
             "federated control",
+            kind="secondary",
         )
 
 

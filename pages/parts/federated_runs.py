@@ -1,7 +1,7 @@
 """Which federated runs there are, which one is shown, and starting one."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -115,13 +115,21 @@ def newest() -> RunRecord | None:
     return last if ours or unresolved else None
 
 
-def start_button(label: str, request: dict[str, Any], device: str, name: str, refused: str, key: str) -> None:
+def start_button(
+    label: str,
+    request: dict[str, Any],
+    device: str,
+    name: str,
+    refused: str,
+    key: str,
+    kind: Literal["primary", "secondary"] = "primary",
+) -> None:
     """Starts a run once, however often it is pressed; `refused` says why it can't be."""
     token = token_of("federated", request, device, f"{_NONCE} {key}")
     same = next((r for r in store().unfinished() if r.token == token), None)
     st.button(
         "Started" if same else label,
-        type="primary",
+        type=kind,
         key=key,
         disabled=bool(refused) or same is not None,
         on_click=_submit,
