@@ -95,20 +95,28 @@ def grouped(cells):
 
 
 def over_seeds(cells):
-    """Medians of the ratios over the seeds whose unlearning got there; ">" where a lower bound may hold them down."""
+    """Medians of the ratios over the seeds whose unlearning got there."""
     there = [c for c in cells if c["unlearned"]]
-    told = {name: [c["ratios"][name] for c in there] for name in ("round", "bytes", "seconds")}
-    bound = "> " if not all(c["reached"] for c in there) else ""
+    rounds = sorted((c["ratios"]["round"], not c["reached"]) for c in there)
     left = [c["random channels"][-1]["forget_test_accuracy"] for c in cells]
     return {
         "clients": cells[0]["clients"],
         "partition": cells[0]["partition"],
         "seeds": len(cells),
         "got there": len(there),
-        **{name: f"{bound}{statistics.median(ratios):.1f}" for name, ratios in told.items() if there},
-        "rounds, each": ", ".join(f"{ratio:.1f}" for ratio in told["round"]),
+        **{name: middle(there, name) for name in ("round", "bytes", "seconds")},
+        "rounds, each": ", ".join(f"{'> ' * bound}{ratio:.1f}" for ratio, bound in rounds),
         "random channels leave": f"{min(left):.1%} to {max(left):.1%}",
     }
+
+
+def middle(cells, name):
+    """The median of a ratio; ">" where a lower bound may hold it down."""
+    if not cells:
+        return ""
+    median = statistics.median(c["ratios"][name] for c in cells)
+    bound = any(not c["reached"] and c["ratios"][name] <= median for c in cells)
+    return f"{'> ' * bound}{median:.1f}"
 
 
 def cell(args, loaded, asked, forget):
