@@ -98,7 +98,9 @@ class Server:
         nodes = self._wait_for_nodes()
         answers = self._ask("register", {node: Ask("register", {}, config) for node in nodes}, 0)
         for answer in sorted(answers, key=lambda a: (str(a.config.get("client")), a.node)):
-            reason = self._registration_problem(answer.config)
+            taken = {member.client for member in self.members.values()}
+            reason = validate.claim_problem(answer.config, self.rules.clients, taken)
+            reason = reason or validate.deal_problem(answer.config, self.dealt, own=self.rules.own_data)
             if reason:
                 self._note("rejected", answer.node, reason, 0)
             else:
@@ -270,31 +272,6 @@ class Server:
         if len(nodes) < self._needed(self.rules.clients):
             raise UnlearnError(self._too_few("connect", len(nodes), self.rules.clients))
         return nodes
-
-    def _registration_problem(self, config: Mapping[str, Any]) -> str:
-        return self._claim_problem(config) or self._deal_problem(config)
-
-    def _deal_problem(self, config: Mapping[str, Any]) -> str:
-        """What is wrong with a well-formed claim, where the server knows what it dealt."""
-        if config.get("own_data") is True:
-            return (
-                "" if self.rules.own_data else "It says that its images are its own, but this run dealt them."
-            )
-        claimed = (config["images"], config["train_images"])
-        if self.dealt and claimed != self.dealt[config["client"]]:
-            return "It registers {} images, {} to train on; it was dealt {} and {}.".format(
-                *claimed, *self.dealt[config["client"]]
-            )
-        return ""
-
-    def _claim_problem(self, config: Mapping[str, Any]) -> str:
-        taken = {member.client for member in self.members.values()}
-        return (
-            validate.whole_number_problem(config, "client", 0, self.rules.clients - 1)
-            or validate.whole_number_problem(config, "images", 1, validate.MOST_IMAGES)
-            or validate.whole_number_problem(config, "train_images", 0, config["images"])
-            or (f"Client {config['client']} is registered already." if config["client"] in taken else "")
-        )
 
     def _collected(
         self,

@@ -4,7 +4,7 @@ Each check gives the reason for which an answer is rejected, as a sentence; an e
 """
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,40 @@ def whole_number_problem(config: Mapping[str, Any], name: str, low: int, high: i
     value = config.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         return f"{name!r} is {reprlib.repr(value)}, not a whole number from {low} to {high}."
+    return ""
+
+
+def claim_problem(config: Mapping[str, Any], clients: int, taken: Collection[int]) -> str:
+    """What is wrong with what a client registers: its number, and how many images it holds and trains on.
+
+    Args:
+        config: Its answer.
+        clients: How many there are to be.
+        taken: Numbers of those that have registered.
+    """
+    return (
+        whole_number_problem(config, "client", 0, clients - 1)
+        or whole_number_problem(config, "images", 1, MOST_IMAGES)
+        or whole_number_problem(config, "train_images", 0, config["images"])
+        or (f"Client {config['client']} is registered already." if config["client"] in taken else "")
+    )
+
+
+def deal_problem(config: Mapping[str, Any], dealt: Sequence[tuple[int, int]], *, own: bool) -> str:
+    """What is wrong with a well-formed claim beside what was dealt.
+
+    Args:
+        config: The client's answer.
+        dealt: Images, and those to train on, of each client's part by its number; empty where nobody dealt any.
+        own: Whether clients may hold images of their own.
+    """
+    if config.get("own_data") is True:
+        return "" if own else "It says that its images are its own, but this run dealt them."
+    claimed = (config["images"], config["train_images"])
+    if dealt and claimed != dealt[config["client"]]:
+        return "It registers {} images, {} to train on; it was dealt {} and {}.".format(
+            *claimed, *dealt[config["client"]]
+        )
     return ""
 
 
