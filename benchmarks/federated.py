@@ -4,12 +4,13 @@ python -m benchmarks.federated [--model bundled:digits-resnet20] [--data digits]
                                [--partitions iid,dirichlet:0.5,dirichlet:0.1] [--set where=last_convs,lr=0.1] [--seeds 0,1,2]
 
 Both are done, and stop, at the first round after which the retained accuracy is within --slack of the original's; for
-unlearning the forgotten class must be at or below --gone as well. Registration, statistics, plan and rounds all count;
-testing doesn't. Both have the same clients, batch and local epochs, and are planned for ever more rounds (--plans, --budgets),
-each with a schedule of its own: the first plan that gets there counts, the shorter ones that failed don't. Where no retraining
-gets there, the ratio is a lower bound and marked so. Beside each stands the same course with as many channels drawn at
-random: where it forgets as well, the fine-tuning did it and not the choice of channels. With --start-rounds the original is
-trained by the same clients first, so that all three have seen the same images; without, it is the given model as it is.
+unlearning the forgotten class must be at or below --gone as well. Registration, statistics, plan and rounds all count; testing
+doesn't. Both have the same clients, batch and local epochs (and --both), and are planned for ever more rounds (--plans,
+--budgets), each with a schedule of its own: the first plan that gets there counts, the shorter ones that failed don't. Where
+no retraining gets there, the ratio is a lower bound and marked so. Beside each stands the same course with as many channels
+drawn at random: where it forgets as well, the fine-tuning did it and not the choice of channels. With --start-rounds the
+original is trained by the same clients first, so that all three have seen the same images; without, it is the given model as
+it is.
 """
 
 import argparse

@@ -172,9 +172,8 @@ def deployment(args):
     settings = {"data": args.data, "clients": count, "rounds": args.rounds, "device": "cpu"}
     request, params = build(FederatedRequest, settings), build(PARAMS["unlearn"], BATCH)
     rows = []
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # as every run has it that the app or the command line starts
+    # As every run has it that the app or the command line starts.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for engine in ("local", "flower"):
         with tempfile.TemporaryDirectory() as made:
             write_job(Path(made), Job(request, params, EXACT, forget), loaded.model, loaded.card)

@@ -74,10 +74,10 @@ def control(record: RunRecord, records: list[RunRecord]) -> RunRecord | None:
     """The newest finished run like an unlearning run but for its channels, which were drawn at random."""
     ours = result_of(record)
     drawn = (r for r in records if is_control(r) and _federation(r) == _federation(record))
-    return next((r for r in drawn if ours and _course(result_of(r)) == _course(ours)), None)
+    return next((r for r in drawn if ours and _shaped_by(result_of(r)) == _shaped_by(ours)), None)
 
 
-def _course(result: Mapping[str, Any] | None) -> Any:
+def _shaped_by(result: Mapping[str, Any] | None) -> Any:
     """All that shaped an unlearning run's result but the choice of its channels, with the values that it really had."""
     if result is None:
         return None
