@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from benchmarks.record import print_table, save
-from unlearn_core.data import ForgetSpec, split_dataset
-from unlearn_core.mia import attack_order, confidence_attack
+from unlearn_core.attacks.membership import attack_order, confidence_attack
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
-from unlearn_core.workflows import open_both
 from unlearn_core.workflows.answers import answers_of
+from unlearn_core.workflows.ends import open_both
 
 
 def main():

@@ -8,13 +8,14 @@ import copy
 import itertools
 
 from benchmarks.record import print_table, save
-from unlearn_core.checkpoints import fresh_model
-from unlearn_core.data import ForgetSpec, split_dataset
-from unlearn_core.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.checkpoints.model_files import fresh_model
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.unlearning import Task, find_method
-from unlearn_core.workflows import open_both
+from unlearn_core.results.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.registry import find_method
+from unlearn_core.workflows.ends import open_both
 
 
 def ladder(loaded, dataset, method, target, params):

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.record import print_table, save
 from unlearn_core.params import settings_of
-from unlearn_core.sparsify import SPARSIFIERS
-from unlearn_core.unlearning import METHODS
+from unlearn_core.sparsify.registry import SPARSIFIERS
+from unlearn_core.unlearning.registry import METHODS
 
 
 def main():

@@ -23,13 +23,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.record import print_table, save
-from unlearn_core.checkpoints import fresh_model, open_model
-from unlearn_core.data import align_classes, class_index, open_dataset, parse_dataset
-from unlearn_core.evaluation import tabulate, test_predictions, to_plain
-from unlearn_core.federated import PARAMS, FederatedRequest, Job, run_engine, split_of, write_job
+from unlearn_core.checkpoints.model_files import fresh_model, open_model
+from unlearn_core.data.classes import align_classes, class_index
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.federated.course import Job, split_of, write_job
+from unlearn_core.federated.engine import run_engine
+from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled
-from unlearn_core.workflows import open_both
+from unlearn_core.results.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.workflows.ends import open_both
 
 PAPER = {"cifar10/resnet": 8.9, "cifar10/vgg": 7.9, "cifar100/resnet": 9.9, "cifar100/vgg": 8.4}
 """Wang et al., arXiv 2110.11794, abstract: times as fast as retraining."""

@@ -22,30 +22,26 @@ import torch
 
 from benchmarks.federated import EXACT, rungs_of
 from benchmarks.record import print_table, save
-from unlearn_core.activations import collect
-from unlearn_core.checkpoints import fresh_model
-from unlearn_core.data import ForgetSpec, class_index, split_dataset
-from unlearn_core.federated import (
-    OUTCOME,
-    PARAMS,
-    FederatedRequest,
-    Job,
-    draw,
-    parse_partition,
-    run_engine,
-    write_job,
-)
+from unlearn_core.channels.activations import collect
+from unlearn_core.channels.surgery import remove
+from unlearn_core.checkpoints.model_files import fresh_model
+from unlearn_core.data.classes import class_index
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.federated.aggregation import add_stats
 from unlearn_core.federated.client import example_for, kept_images
+from unlearn_core.federated.course import OUTCOME, Job, write_job
+from unlearn_core.federated.engine import run_engine
 from unlearn_core.federated.messages import client_seed
-from unlearn_core.models import Classifier
+from unlearn_core.federated.partition import draw, parse_partition
+from unlearn_core.federated.request import PARAMS, FederatedRequest
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.training import Recipe, Stretch, fit
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.surgery import remove
-from unlearn_core.training import Recipe, Stretch, fit
-from unlearn_core.unlearning import Task, find_method
+from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.tfidf_prune import plan_by
-from unlearn_core.workflows import open_both
+from unlearn_core.workflows.ends import open_both
 
 BATCH = {"batch_size": 32}
 

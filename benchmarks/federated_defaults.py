@@ -11,8 +11,8 @@ import itertools
 
 from benchmarks.federated import rungs_of
 from benchmarks.record import print_table, save
-from unlearn_core.data import class_index
-from unlearn_core.workflows import open_both
+from unlearn_core.data.classes import class_index
+from unlearn_core.workflows.ends import open_both
 
 
 def main():

@@ -11,18 +11,19 @@ import argparse
 import numpy as np
 
 from benchmarks.record import print_table, save
-from unlearn_core.data import class_index
-from unlearn_core.federated import PARAMS, Privacy, draw, parse_partition
+from unlearn_core.channels.scoring import LEAST_IMAGES
+from unlearn_core.channels.surgery import channel_groups
+from unlearn_core.data.classes import class_index
 from unlearn_core.federated.aggregation import add_stats, average_stats
 from unlearn_core.federated.agreement import Planner, by_chance, client_parts, overlap
 from unlearn_core.federated.client import example_for
 from unlearn_core.federated.messages import payload_bytes, state_of, stats_to_arrays
-from unlearn_core.federated.privacy import gaussian_sigma, noisy, suppressed
+from unlearn_core.federated.partition import draw, parse_partition
+from unlearn_core.federated.privacy import Privacy, gaussian_sigma, noisy, suppressed
+from unlearn_core.federated.request import PARAMS
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.scoring import LEAST_IMAGES
-from unlearn_core.surgery import channel_groups
-from unlearn_core.workflows import open_both
+from unlearn_core.workflows.ends import open_both
 
 
 def main():

@@ -11,13 +11,14 @@ import time
 import torch
 
 from benchmarks.record import print_table, save
-from unlearn_core.data import ForgetSpec, split_dataset
-from unlearn_core.inference import evaluating
-from unlearn_core.measurement import measure
+from unlearn_core.data.split import ForgetSpec, split_dataset
+from unlearn_core.models.inference import evaluating
+from unlearn_core.models.size import measure
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.unlearning import Task, find_method
-from unlearn_core.workflows import open_both
+from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.registry import find_method
+from unlearn_core.workflows.ends import open_both
 
 
 def once(model, batch):

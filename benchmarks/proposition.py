@@ -22,20 +22,24 @@ import torch
 from torch.nn import functional
 
 from benchmarks.record import command_of, machine, print_table
-from unlearn_core import evaluation
-from unlearn_core.checkpoints import fresh_like, open_model
-from unlearn_core.data import ForgetSpec, ImageSet, align_classes, open_dataset, parse_dataset, split_dataset
-from unlearn_core.experiments import Study, write_study
+from unlearn_core.checkpoints.model_files import fresh_like, open_model
+from unlearn_core.data.classes import align_classes
+from unlearn_core.data.sets import ImageSet
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.experiments.proposition import CURVE, Point
-from unlearn_core.inference import choose_device
+from unlearn_core.experiments.study import Study, write_study
+from unlearn_core.models.inference import choose_device
+from unlearn_core.models.training import Recipe, batches, fit
 from unlearn_core.params import build
 from unlearn_core.progress import silent
+from unlearn_core.results import evaluation
 from unlearn_core.sparsify.mask import conv_weights
 from unlearn_core.sparsify.omp import largest
-from unlearn_core.training import Recipe, batches, fit
-from unlearn_core.unlearning import Task, find_method
 from unlearn_core.unlearning.curvature import bound, distance, largest_curvature
 from unlearn_core.unlearning.gradients import flat, kept, set_flat
+from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.registry import find_method
 
 HESSIAN_IMAGES = 256
 

@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.record import machine
-from unlearn_core.artifacts import plain_json, write_text
-from unlearn_core.catalog import ASSETS
-from unlearn_core.data import ForgetSpec, split_dataset
+from unlearn_core.checkpoints.catalog import ASSETS
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
-from unlearn_core.unlearning import find_method
-from unlearn_core.workflows import open_both
+from unlearn_core.store.files import plain_json, write_text
+from unlearn_core.unlearning.registry import find_method
+from unlearn_core.workflows.ends import open_both
 from unlearn_core.workflows.parts import Parts
 from unlearn_core.workflows.unlearn import method_params
 

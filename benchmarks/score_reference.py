@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional
 
 from benchmarks.record import print_table, save
-from unlearn_core.activations import collect
+from unlearn_core.channels.activations import collect
+from unlearn_core.channels.scoring import channel_scores
 from unlearn_core.progress import silent
-from unlearn_core.scoring import channel_scores
-from unlearn_core.workflows import open_both
+from unlearn_core.workflows.ends import open_both
 
 
 @torch.no_grad()

@@ -13,10 +13,10 @@ import time
 import torch
 
 from benchmarks.record import print_table, save
-from unlearn_core.activations import collect
-from unlearn_core.inference import batch_for, evaluating
+from unlearn_core.channels.activations import collect
+from unlearn_core.models.inference import batch_for, evaluating
 from unlearn_core.progress import silent
-from unlearn_core.workflows import open_both
+from unlearn_core.workflows.ends import open_both
 
 
 def forward(model, images):

@@ -19,14 +19,16 @@ import time
 import torch
 
 from benchmarks.record import print_table, save
-from unlearn_core.catalog import scratch_recipe
-from unlearn_core.checkpoints import fresh_model
-from unlearn_core.data import Dataset, ForgetSpec, split_dataset
-from unlearn_core.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.checkpoints.catalog import scratch_recipe
+from unlearn_core.checkpoints.model_files import fresh_model
+from unlearn_core.data.sets import Dataset
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled, silent
-from unlearn_core.unlearning import Task, find_method
-from unlearn_core.workflows import open_both
+from unlearn_core.results.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.registry import find_method
+from unlearn_core.workflows.ends import open_both
 
 
 class Watch:

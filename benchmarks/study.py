@@ -17,20 +17,23 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import command_of, machine, print_table
-from unlearn_core.checkpoints import open_model
-from unlearn_core.data import ForgetSpec, align_classes, open_dataset, parse_dataset, split_dataset
+from unlearn_core.checkpoints.model_files import open_model
+from unlearn_core.data.classes import align_classes
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.errors import UnlearnError
-from unlearn_core.experiments import Study, read_study, studies, trials_of, write_study
+from unlearn_core.experiments.study import Study, read_study, studies, write_study
+from unlearn_core.experiments.trial import trials_of
 from unlearn_core.home import home
-from unlearn_core.inference import choose_device
+from unlearn_core.models.inference import choose_device
 from unlearn_core.params import plain
 from unlearn_core.progress import silent
-from unlearn_core.provenance import how_chosen
-from unlearn_core.unlearning import METHODS, find_method
-from unlearn_core.workflows import run_workflow
+from unlearn_core.unlearning.provenance import how_chosen
+from unlearn_core.unlearning.registry import METHODS, find_method
 from unlearn_core.workflows.answers import to_retrain
 from unlearn_core.workflows.ends import inputs_of
 from unlearn_core.workflows.parts import Parts
+from unlearn_core.workflows.registry import run_workflow
 from unlearn_core.workflows.unlearn import method_params
 
 # Only forget whole classes.

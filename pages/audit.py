@@ -2,15 +2,16 @@
 
 import streamlit as st
 
-from pages.parts import audit_data, audit_models, audit_published, audit_threshold, compared, frame, selection
+from pages.parts import compared, frame, selection
+from pages.parts.audit import data, models, published, threshold
 from pages.parts.text import md
-from unlearn_core.audit import SCORES, finding
+from unlearn_core.attacks.audit import SCORES, finding
 from unlearn_core.errors import UnlearnError
 
 _TABS = {
-    "Threshold": audit_threshold.draw,
-    "All models": audit_models.draw,
-    "Published attacks": audit_published.draw,
+    "Threshold": threshold.draw,
+    "All models": models.draw,
+    "Published attacks": published.draw,
 }
 
 
@@ -30,14 +31,14 @@ def page() -> None:
     with top:
         try:
             side = compared.side(key)
-            found = audit_data.audited(side)
+            found = data.audited(side)
         except UnlearnError as error:
             frame.head("Audit")
             st.error(md(str(error)))
             return
         if found is None or "forget" not in found.contests:
             frame.head("Audit", "This run can't be attacked here.")
-            st.info(md(audit_data.why_not(side)))
+            st.info(md(data.why_not(side)))
             selection.link("pages/forget.py", "Go to Forget")
             return
         _head(found)
@@ -58,7 +59,7 @@ def _pick_run(chosen: selection.Selection, keys: list[str]) -> str:
     return present
 
 
-def _head(found: audit_data.Audited) -> None:
+def _head(found: data.Audited) -> None:
     standings = found.standings(found.contests["forget"], SCORES["confidence"])
     names = ", ".join(f"“{name}”" for name in found.classes[:3]) + (" …" if len(found.classes) > 3 else "")
     members = f"a training image of {names}" if names else "an image of the forget set"
@@ -76,7 +77,7 @@ def _head(found: audit_data.Audited) -> None:
 
 
 @st.fragment
-def _body(found: audit_data.Audited) -> None:
+def _body(found: data.Audited) -> None:
     for tab, draw in zip(
         st.tabs(list(_TABS), key="audit", on_change="rerun", bind="query-params"), _TABS.values(), strict=True
     ):

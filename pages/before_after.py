@@ -4,13 +4,14 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import compared, frame, methods, result_tabs, selection
+from pages.parts import compared, frame, methods, selection
+from pages.parts.before_after import tabs
 from pages.parts.run_words import duration
 from pages.parts.text import md
-from unlearn_core import comparison
 from unlearn_core.errors import UnlearnError
-from unlearn_core.provenance import told
-from unlearn_core.verdicts import finding
+from unlearn_core.results import comparison
+from unlearn_core.results.verdicts import finding
+from unlearn_core.unlearning.provenance import told
 
 
 def page() -> None:
@@ -37,7 +38,7 @@ def page() -> None:
             return
         _head(a, b)
     _metrics(a, b)
-    result_tabs.draw(a, b)
+    tabs.draw(a, b)
 
 
 def _pickers(chosen: selection.Selection, keys: list[str]) -> tuple[str, str]:
@@ -93,17 +94,17 @@ def _metrics(a: compared.Side, b: compared.Side) -> None:
         before, after = comparison.group(one, forgotten), comparison.group(two, forgotten)
         if after.total:
             moved = f"{100 * (after.share - before.share):+.1f} points".replace("-", "−")
-            column.metric(label, f"{100 * after.share:.1f} %", moved, **result_tabs.QUIET)
+            column.metric(label, f"{100 * after.share:.1f} %", moved, **tabs.QUIET)
     parameters = [s.size["parameters"] for s in (a, b)]
     columns[2].metric(
         "Parameters",
         f"{parameters[1]:,}",
         f"{100 * (parameters[1] / parameters[0] - 1):+.1f} %",
-        **result_tabs.QUIET,
+        **tabs.QUIET,
     )
     retrain = b.result["controls"].get("retrain", {}).get("seconds")
     faster = f"retraining: {duration(retrain)}" if retrain else "no retraining to compare"
-    columns[3].metric("Time to forget", duration(b.result["seconds"]), faster, **result_tabs.QUIET)
+    columns[3].metric("Time to forget", duration(b.result["seconds"]), faster, **tabs.QUIET)
 
 
 def _of_share(column: Any, b: compared.Side) -> None:
@@ -114,7 +115,7 @@ def _of_share(column: Any, b: compared.Side) -> None:
         if control
         else "target: what retraining gives"
     )
-    column.metric("✕ Unlearning accuracy", f"{100 * b.evaluation['ua']:.1f} %", target, **result_tabs.QUIET)
+    column.metric("✕ Unlearning accuracy", f"{100 * b.evaluation['ua']:.1f} %", target, **tabs.QUIET)
 
 
 frame.show(page)

@@ -5,15 +5,15 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts import frame
-from pages.parts import score_views as views
+from pages.parts.channel_scores import views
+from pages.parts.channel_scores.views import View
 from pages.parts.layers import choose_layer
 from pages.parts.opened import stats_of
 from pages.parts.score_run import ask_for_scores
-from pages.parts.score_views import View
 from pages.parts.selection import choose, current, link
 from pages.parts.surveys import strips_of, survey_of
 from pages.parts.text import md
-from unlearn_core.activations import TAPS
+from unlearn_core.channels.activations import TAPS
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.channels import LAYER_SELECTION, class_bars, layers_chart
 from unlearn_core.plots.heatmap import LABELS, SELECTION, heatmap_alt, heatmap_chart, heatmap_frame

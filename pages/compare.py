@@ -4,23 +4,18 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import (
-    compare_charts,
-    compare_published,
-    compare_table,
-    compare_trials,
-    frame,
-    origins,
-    selection,
-)
+from pages.parts import frame, origins, selection
+from pages.parts.compare import charts, published, trials
+from pages.parts.compare import table as compare_table
 from pages.parts.text import md
-from unlearn_core.experiments import Row, Scenario, finding, table
+from unlearn_core.experiments.finding import finding
+from unlearn_core.experiments.table import Row, Scenario, table
 
 
 def page() -> None:
     """The whole page."""
     chosen = selection.current()
-    found = compare_trials.found(chosen)
+    found = trials.found(chosen)
     if not found.scenarios:
         frame.head("Compare", "Nothing has been measured yet, so there is nothing to compare.")
         _busy(None)
@@ -31,26 +26,26 @@ def page() -> None:
     top = st.container()
     scenario = _picker(chosen, found)
     rows = table(scenario.trials)
-    names = compare_trials.names_of(rows)
+    names = trials.names_of(rows)
     with top:
         frame.head("Compare", finding(rows, lambda row: names[row.key]), _about(scenario, rows))
     _busy(scenario)
     _reference(rows, scenario)
-    picked = compare_charts.chosen_rows(rows, chosen.rows)
+    picked = charts.chosen_rows(rows, chosen.rows)
     shown = compare_table.filtered(rows, names)
     compare_table.draw(shown, names, [row.key for row in picked])
     st.caption(compare_table.legend(rows))
-    compare_charts.draw(picked, names, not scenario.classes)
-    compare_charts.open_two(picked, names)
-    compare_published.draw(rows, scenario, names)
+    charts.draw(picked, names, not scenario.classes)
+    charts.open_two(picked, names)
+    published.draw(rows, scenario, names)
     _origin(scenario, found)
     _damaged(found.damaged)
 
 
-def _picker(chosen: selection.Selection, found: compare_trials.Found) -> Scenario:
+def _picker(chosen: selection.Selection, found: trials.Found) -> Scenario:
     by_key = {s.key: s for s in found.scenarios}
     present = chosen.scenario if chosen.scenario in by_key else found.scenarios[0].key
-    labels = compare_trials.labels_of(found.scenarios)
+    labels = trials.labels_of(found.scenarios)
     st.session_state["pick scenario"] = present
     st.selectbox(
         "Compared on",
@@ -69,7 +64,7 @@ def _about(scenario: Scenario, rows: list[Row]) -> str:
     own = sum(not t.stored for row in rows for t in row.trials)
     stored = sum(len(row.trials) for row in rows) - own
     parts = [f"{own} measured here" if own else "", f"{stored} stored with the app" if stored else ""]
-    what = f"{compare_trials.label_of(scenario)} · {len(rows)} rows of {own + stored} measured models"
+    what = f"{trials.label_of(scenario)} · {len(rows)} rows of {own + stored} measured models"
     return f"{what} ({', '.join(p for p in parts if p)})"
 
 
@@ -86,7 +81,7 @@ def _reference(rows: list[Row], scenario: Scenario) -> None:
 
 
 def _busy(scenario: Scenario | None) -> None:
-    count = compare_trials.waiting(scenario)
+    count = trials.waiting(scenario)
     if count:
         runs, they = ("One run is", "it has") if count == 1 else (f"{count} runs are", "they have")
         st.info(f"{runs} still at work; what comes of it stands here when {they} finished.")
@@ -100,7 +95,7 @@ def _damaged(told: list[str]) -> None:
                 st.markdown(md(text))
 
 
-def _origin(scenario: Scenario, found: compare_trials.Found) -> None:
+def _origin(scenario: Scenario, found: trials.Found) -> None:
     """Where the numbers come from, with the command that repeats each stored study."""
     sources: dict[str, Any] = {t.source: None for t in scenario.trials}
     stored = [found.studies[name] for name in sources if name in found.studies]

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.parts import frame, lens
-from pages.parts import map_views as views
+from pages.parts import frame
 from pages.parts.charts import draw, inked
+from pages.parts.feature_maps import lens, views
+from pages.parts.feature_maps.views import View
 from pages.parts.layers import choose_layer
-from pages.parts.map_views import View
 from pages.parts.selection import choose, classes, current, link
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError

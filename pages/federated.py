@@ -4,25 +4,16 @@ from importlib.util import find_spec
 
 import streamlit as st
 
-from pages.parts import (
-    compared,
-    federated_form,
-    federated_live,
-    federated_picture,
-    federated_result,
-    federated_runs,
-    federated_scores,
-    frame,
-    live_run,
-    selection,
-)
-from pages.parts.federated_result import Shown
+from pages.parts import compared, frame, live_run, selection
+from pages.parts.federated import form as federated_form
+from pages.parts.federated import live, picture, result, runs, scores
+from pages.parts.federated.result import Shown
 from pages.parts.run_words import ACTIONS
 from pages.parts.text import md
-from unlearn_core import rounds
 from unlearn_core.errors import UnlearnError
-from unlearn_core.runs import RunRecord
-from unlearn_core.verdicts import finding
+from unlearn_core.results import federation
+from unlearn_core.results.verdicts import finding
+from unlearn_core.store.runs import RunRecord
 
 _SET_UP = "Set up"
 _NO_FLOWER = (
@@ -38,11 +29,11 @@ def page() -> None:
         frame.no_model()
         return
     top = st.container()
-    records = federated_runs.finished()
-    run = federated_result.opened(federated_runs.shown(chosen, records))
-    following = federated_runs.newest()
+    records = runs.finished()
+    run = result.opened(runs.shown(chosen, records))
+    following = runs.newest()
     if following is not None:
-        live_run.panel(following.id, federated_live.live)
+        live_run.panel(following.id, live.live)
     names = [_SET_UP, "Protocol", "Race", "Clients’ scores", "Averaging", "Privacy", "Events"]
     first = "Protocol" if run is not None and run.record.id == chosen.b else _SET_UP
     drawn = st.tabs(names, default=first, key="view", on_change="rerun", bind="query-params")
@@ -67,7 +58,7 @@ def _head(run: Shown | None) -> None:
     channels = compared.num_channels(compared.side(run.record.id)) if plan else 0
     label = f"Federated {ACTIONS[run.result['action']]}"
     text = finding(run.result["before"], run.result["after"], plan, channels, what=label)
-    frame.head("Federated", text, federated_result.summary(run))
+    frame.head("Federated", text, result.summary(run))
 
 
 def _set_up(chosen: selection.Selection, top: st.delta_generator.DeltaGenerator, run: Shown | None) -> None:
@@ -76,8 +67,8 @@ def _set_up(chosen: selection.Selection, top: st.delta_generator.DeltaGenerator,
         form = federated_form.draw(chosen)
     with form.start:
         refused = _refused(form.request["settings"])
-        federated_runs.start_button("Start", form.request, form.device, form.name, refused, "federated start")
-        refusal = federated_runs.refusal()
+        runs.start_button("Start", form.request, form.device, form.name, refused, "federated start")
+        refusal = runs.refusal()
         if refusal:
             st.error(md(refusal))
         if find_spec("flwr") is None:
@@ -92,7 +83,7 @@ def _set_up(chosen: selection.Selection, top: st.delta_generator.DeltaGenerator,
             said,
             f"{chosen.model} on {chosen.data} · drawn before the run, the same for the same seed",
         )
-    below.caption(md(federated_runs.estimate(form.request, form.device)))
+    below.caption(md(runs.estimate(form.request, form.device)))
 
 
 def _refused(settings: dict[str, object]) -> str:
@@ -111,37 +102,37 @@ def _picture(chosen: selection.Selection) -> str:
         return "Clients elsewhere take part with images that nobody here sees."
     try:
         clients, partition, seed = federated_form.partition_shown()
-        held = federated_picture.held_by(chosen, clients, partition, seed)
+        held = picture.held_by(chosen, clients, partition, seed)
     except UnlearnError as error:
         st.error(md(str(error)))
         return "These images can't be dealt to these clients."
     classes = selection.classes()
     forget = [classes.index(name) for name in chosen.forget]
-    federated_picture.draw(held, classes, forget, "of_form")
-    return rounds.holding_sentence(held, classes, forget)
+    picture.draw(held, classes, forget, "of_form")
+    return federation.holding_sentence(held, classes, forget)
 
 
 def _result(name: str, chosen: selection.Selection, run: Shown | None, records: list[RunRecord]) -> None:
     if run is None:
         st.info(f"Nothing to show yet: press Start under “{_SET_UP}”, and watch the clients forget.")
         return
-    federated_runs.picker(chosen, records, run.record)
+    runs.picker(chosen, records, run.record)
     try:
         if name == "Race":
-            federated_result.race(run, records)
+            result.race(run, records)
         else:
             _DRAWN[name](run)
     except UnlearnError as error:
         st.error(md(str(error)))
-    federated_result.links(run)
+    result.links(run)
 
 
 _DRAWN = {
-    "Protocol": federated_result.protocol,
-    "Clients’ scores": federated_scores.draw,
-    "Averaging": federated_result.averaging,
-    "Privacy": federated_result.privacy,
-    "Events": federated_result.events,
+    "Protocol": result.protocol,
+    "Clients’ scores": scores.draw,
+    "Averaging": result.averaging,
+    "Privacy": result.privacy,
+    "Events": result.events,
 }
 
 frame.show(page)

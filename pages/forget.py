@@ -6,12 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import forget_ahead, forget_form, forget_start, frame, live_run, preview_panel, selection
+from pages.parts import frame, live_run, selection
 from pages.parts.estimate import estimate
+from pages.parts.forget import ahead, form, preview, start
 from pages.parts.opened import opened, store
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
-from unlearn_core.runs import RunRecord, RunState
+from unlearn_core.store.runs import RunRecord, RunState
 
 
 def page() -> None:
@@ -26,8 +27,8 @@ def page() -> None:
     _follow_newest()
     left, right = st.columns([5, 6], gap="large")
     with left:
-        asked = forget_form.draw(chosen)
-        forget_start.button(asked)
+        asked = form.draw(chosen)
+        start.button(asked)
         below = st.empty()
     with right:
         text, about = _what_would_happen(chosen, asked.request)
@@ -71,7 +72,7 @@ def _what_would_happen(chosen: selection.Selection, request: Mapping[str, Any]) 
     settings = request["settings"]
     try:
         if settings["fraction"]:
-            return forget_ahead.draw(chosen, settings["fraction"], settings["share_seed"]), ""
+            return ahead.draw(chosen, settings["fraction"], settings["share_seed"]), ""
         if settings["method"] != "tfidf_prune":
             return _ahead_of_training(chosen, settings), ""
         return _preview(chosen, request)
@@ -95,14 +96,14 @@ def _preview(chosen: selection.Selection, request: Mapping[str, Any]) -> tuple[s
             on_click=lambda: selection.choose(forget=(supposed,)),
         )
     with st.spinner("Silencing channels …"):
-        shown = preview_panel.preview_of(
+        shown = preview.preview_of(
             replace(chosen, forget=chosen.forget or (supposed,)),
             request["params"],
             request["settings"]["seed"],
         )
-    preview_panel.draw(shown)
+    preview.draw(shown)
     about = f"preview on {shown['images']:,} test images, before fine-tuning"
-    return preview_panel.sentence(shown, supposed), about
+    return preview.sentence(shown, supposed), about
 
 
 def _ahead_of_training(chosen: selection.Selection, settings: Mapping[str, Any]) -> str:
@@ -114,7 +115,7 @@ def _ahead_of_training(chosen: selection.Selection, settings: Mapping[str, Any])
         "This method prunes nothing, so there is nothing to silence ahead: what it does is measured while it runs, on the "
         "images to forget and on all others. Whether the class is gone is told by:"
     )
-    forget_ahead.targets(_reference(chosen, settings), share=False)
+    ahead.targets(_reference(chosen, settings), share=False)
     names = ", ".join(f"“{name}”" for name in chosen.forget)
     return f"{names} would be forgotten by changing weights, not by pruning; nothing changes until you press Start."
 
@@ -159,8 +160,8 @@ def _reference(chosen: selection.Selection, settings: Mapping[str, Any]) -> dict
 def _stored(
     model: str, data: str, classes: tuple[str, ...], fraction: float, seed: int, _loaded: Any, _data: Any
 ) -> dict[str, Any] | None:
-    from unlearn_core.data import ForgetSpec, split_dataset
-    from unlearn_core.workflows import stored_reference
+    from unlearn_core.data.split import ForgetSpec, split_dataset
+    from unlearn_core.workflows.unlearn import stored_reference
 
     return stored_reference(_loaded, split_dataset(_data, ForgetSpec(classes, fraction, seed)))
 

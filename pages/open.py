@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts import frame, importing, models, selection
+from pages.parts import frame, models, selection
+from pages.parts.open import importing
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
-from unlearn_core.evaluation import Tally, wilson
+from unlearn_core.results.evaluation import Tally, wilson
 
 NORMALIZATIONS = {
     "auto": "find the one that fits",

@@ -5,18 +5,19 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.parts import frame, overview_facts, selection
+from pages.parts import frame, selection
 from pages.parts.downloads import table_behind
+from pages.parts.overview import facts as overview_facts
 from pages.parts.score_run import ask_for_scores
 from pages.parts.text import md
-from unlearn_core import comparison
-from unlearn_core.activations import ActivationStats
+from unlearn_core.channels.activations import ActivationStats
+from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.plots.channels import class_bars
 from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.heatmap import SELECTION, heatmap_chart, heatmap_frame
 from unlearn_core.plots.overview import strip
-from unlearn_core.scoring import tf_idf
-from unlearn_core.verdicts import finding, verdicts
+from unlearn_core.results import comparison
+from unlearn_core.results.verdicts import finding, verdicts
 
 CHART = "overview heatmap"
 _MARKS = {"good": ":green[✓]", "bad": ":orange[!]", "note": "·"}

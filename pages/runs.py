@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts import frame, run_card, selection
+from pages.parts import frame, selection
 from pages.parts.downloads import table_behind
 from pages.parts.opened import store
 from pages.parts.run_words import (
@@ -19,9 +19,10 @@ from pages.parts.run_words import (
     title_of,
     when,
 )
+from pages.parts.runs import card
 from pages.parts.text import md
-from unlearn_core import jobs
-from unlearn_core.runs import RunRecord, RunState
+from unlearn_core.running import jobs
+from unlearn_core.store.runs import RunRecord, RunState
 
 _MOST = 500
 
@@ -44,7 +45,7 @@ def page() -> None:
     elif len(picked) == 2:
         _compare(picked)
     elif picked:
-        run_card.draw(picked[0].id)
+        card.draw(picked[0].id)
     else:
         st.caption("Tick a run to open it, or two finished unlearning runs to compare them.")
 

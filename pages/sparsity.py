@@ -4,26 +4,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.parts import (
-    frame,
-    origins,
-    selection,
-    sparsity_bound,
-    sparsity_form,
-    sparsity_l1,
-    sparsity_queue,
-    sparsity_sweep,
-    sparsity_trials,
-)
+from pages.parts import frame, origins, selection
+from pages.parts.sparsity import bound, form, l1, queue, sweep, trials
 from pages.parts.text import md
-from unlearn_core.experiments.sweep import (
-    Family,
-    Series,
-    finding,
-    nearest,
-    places,
-    series_of,
-)
+from unlearn_core.experiments.sweep import Family, Series, finding, nearest, places, series_of
 
 _USUAL = 0.95
 _TABS = ("What sparsity does", "l1-sparse", "Gradient ascent and its bound", "Make a model sparse")
@@ -36,36 +20,36 @@ def page() -> None:
         frame.head("Sparsity")
         frame.no_model()
         return
-    every = sparsity_trials.all_families()
+    every = trials.all_families()
     top = st.empty()
     family = _family(every, chosen)
     with top.container():
         frame.head("Sparsity", _finding(family), _about(family))
-    for problem in sparsity_trials.damaged():
+    for problem in trials.damaged():
         st.warning(md(problem))
     view = st.segmented_control(
         "View", _TABS, default=_TABS[0], required=True, key="sparsity view", label_visibility="collapsed"
     )
     if view == _TABS[3]:
-        sparsity_form.draw(chosen)
+        form.draw(chosen)
     elif view == _TABS[2]:
-        sparsity_bound.draw(sparsity_trials.stored())
+        bound.draw(trials.stored())
     elif family is None:
         _nothing(chosen)
     elif view == _TABS[1]:
-        sparsity_l1.draw(family)
+        l1.draw(family)
         _origin(family)
     else:
-        sparsity_sweep.draw(family)
+        sweep.draw(family)
         _origin(family)
-        sparsity_queue.draw(family, chosen)
+        queue.draw(family, chosen)
 
 
 def _family(every: Sequence[Family], chosen: selection.Selection) -> Family | None:
     """Whose figures are shown: of the selected model and basket at first, where there are any."""
     if not every:
         return None
-    mine = [f for f in every if sparsity_trials.is_of(f, chosen)]
+    mine = [f for f in every if trials.is_of(f, chosen)]
     own = next((f for f in mine if f.classes == chosen.forget and chosen.forget), None)
     usual = own or (mine or every)[0]
     keys = [f.key for f in every]
@@ -108,7 +92,7 @@ def _about(family: Family | None) -> str:
         return ""
     seeds = len({t.seed for t in family.trials})
     sources = {t.source for t in family.trials}
-    kept = sorted(sources & {s.name for s in sparsity_trials.stored()})
+    kept = sorted(sources & {s.name for s in trials.stored()})
     own = len(sources) - len(kept)
     told = [*(f"stored study {name}" for name in kept), *([f"{own} of your own runs"] if own else [])]
     sparse = _many(sum(bool(sparsity) for sparsity, _ in places(family)), "sparsity", "sparsities")
@@ -119,7 +103,7 @@ def _about(family: Family | None) -> str:
 def _origin(family: Family) -> None:
     """The commands that repeat the stored studies behind the figures."""
     sources = {t.source for t in family.trials}
-    stored = [s for s in sparsity_trials.stored() if s.name in sources]
+    stored = [s for s in trials.stored() if s.name in sources]
     if stored:
         with st.expander("Where these numbers come from"):
             origins.draw(stored)
@@ -131,7 +115,7 @@ def _many(count: int, one: str, several: str) -> str:
 
 def _nothing(chosen: selection.Selection) -> None:
     st.info("There is no stored study here and no finished run of yours: nothing to draw yet.")
-    sparsity_queue.draw(None, chosen)
+    queue.draw(None, chosen)
 
 
 frame.show(page)

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from unlearn_core.data import Dataset, DatasetSpec, ImageSet
-from unlearn_core.models import Classifier, ModelCard, ModelSpec, Normalization, build_net
-from unlearn_core.training import Recipe, fit
+from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.registry import build_net
+from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization
+from unlearn_core.models.training import Recipe, fit
 
 CLASSES = ("red", "green", "blue")
 HALF = Normalization("custom", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

@@ -18,19 +18,19 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))
 TEST_COMMAND = "bash .ci/check"
 TORCH_FREE = (
-    "activations",
-    "artifacts",
-    "catalog",
+    "channels.activations",
+    "channels.pruning",
+    "channels.scoring",
+    "checkpoints.catalog",
     "errors",
     "home",
-    "jobs",
-    "locks",
     "params",
     "progress",
-    "pruning",
-    "runs",
-    "scoring",
-    "worker",
+    "running.jobs",
+    "running.worker",
+    "store.files",
+    "store.locks",
+    "store.runs",
 )
 
 
@@ -143,7 +143,7 @@ def test_the_first_screen_and_the_jobs_load_no_torch() -> None:
 def test_a_cold_start_on_the_bundled_data_loads_no_compiler_and_no_scikit_learn() -> None:
     # Each is over a second of every command, and of every message that a client of a deployed federation answers.
     script = (
-        "import sys; from unlearn_core.checkpoints import open_model; from unlearn_core.data import *; "
+        "import sys; from unlearn_core.checkpoints.model_files import open_model; from unlearn_core.data.sources import *; "
         "open_model('bundled:digits-vgg11'); open_dataset(parse_dataset('digits')); "
         "print(sorted({'torch._dynamo', 'sympy', 'sklearn', 'pandas', 'torchvision'} & set(sys.modules)))"
     )

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pages.parts.opened import store
 from pages.parts.run_words import forgets, title_of, when
 from pages.parts.selection import Selection
-from unlearn_core import pack
-from unlearn_core.activations import ActivationStats, load_stats
+from unlearn_core.channels.activations import ActivationStats, load_stats
 from unlearn_core.errors import UnlearnError
-from unlearn_core.runs import RunState
+from unlearn_core.store.runs import RunState
+from unlearn_core.workflows import pack
 
 ORIGINAL = "original"
 STORED = "stored"

@@ -5,9 +5,9 @@ import streamlit as st
 from pages.parts.opened import store
 from pages.parts.run_words import STATES, share_done, step_text, title_of, waiting_text
 from pages.parts.text import md
-from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
-from unlearn_core.runs import RunRecord, RunState
+from unlearn_core.running import jobs
+from unlearn_core.store.runs import RunRecord, RunState
 
 _EVERY = 1.0  # seconds between two looks while something runs
 _SEEN = "dock runs"

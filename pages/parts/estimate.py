@@ -9,8 +9,8 @@ import streamlit as st
 from pages.parts.opened import opened, store
 from pages.parts.run_words import duration, seconds_of
 from pages.parts.selection import Selection
-from unlearn_core import cost
-from unlearn_core.runs import RunState
+from unlearn_core.running import cost
+from unlearn_core.store.runs import RunState
 
 _SAME = ("model", "data", "controls", "method")
 _ALIKE = 0.05  # by how much the work of two runs may differ
@@ -83,7 +83,7 @@ class _Clock:
     def _sizes(self, asked: Mapping[str, Any]) -> cost.Sizes:
         """Counted, not split: that would copy every image of the data set."""
         from unlearn_core.data.classes import class_index
-        from unlearn_core.workflows import names_in
+        from unlearn_core.workflows.ends import names_in
 
         data, fraction = self.data, float(asked.get("fraction") or 0)
         gone = {class_index(data.classes, name) for name in names_in(str(asked.get("forget", "")))}
@@ -93,8 +93,8 @@ class _Clock:
     def _parts(self, request: Mapping[str, Any]) -> list[cost.Work]:
         """The work of the method and of its controls, each with the settings that it runs with."""
         from unlearn_core.params import plain
-        from unlearn_core.unlearning import find_method
-        from unlearn_core.workflows import names_in
+        from unlearn_core.unlearning.registry import find_method
+        from unlearn_core.workflows.ends import names_in
         from unlearn_core.workflows.unlearn import control_params, method_params
 
         asked, card = request["settings"], self.loaded.card
@@ -112,8 +112,8 @@ def _step(
     model: str, data: str, batch_size: int, precision: str, device: str, _loaded: Any, _data: Any
 ) -> float:
     """Measured once for each batch size, arithmetic and device."""
-    from unlearn_core import preview
-    from unlearn_core.training import Recipe
+    from unlearn_core.models.training import Recipe
+    from unlearn_core.unlearning import preview
 
     recipe = Recipe(batch_size=batch_size, precision=precision)
     return preview.step_seconds(_loaded.model, _data.train, recipe, device)
@@ -121,13 +121,13 @@ def _step(
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _answer(model: str, data: str, device: str, _loaded: Any, _data: Any) -> float:
-    from unlearn_core import preview
+    from unlearn_core.unlearning import preview
 
     return preview.answer_seconds(_loaded.model, _data.train, device)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _gradient(model: str, data: str, device: str, _loaded: Any, _data: Any) -> tuple[float, float]:
-    from unlearn_core import preview
+    from unlearn_core.unlearning import preview
 
     return preview.gradient_seconds(_loaded.model, _data.train, device)

@@ -24,11 +24,11 @@ from pages.parts.run_words import (
     waiting_text,
 )
 from pages.parts.text import md
-from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.ladder import ladder, loss
-from unlearn_core.runs import RunRecord, RunState, events
-from unlearn_core.verdicts import finding
+from unlearn_core.results.verdicts import finding
+from unlearn_core.running import jobs
+from unlearn_core.store.runs import RunRecord, RunState, events
 
 _EVERY = 1.0  # seconds
 _SHARE = (

@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from unlearn_core.advice import PRESETS
 from unlearn_core.params import Setting, settings_of
+from unlearn_core.unlearning.advice import PRESETS
 
 _FIRST = ("ratio", "scope", "where", "epochs", "lr")
 # What belongs to training in general, or seldom matters, waits behind "All settings"; a method's own settings don't.
@@ -149,7 +149,7 @@ class MethodFacts:
 @st.cache_resource(show_spinner="Loading the methods …")
 def facts() -> dict[str, MethodFacts]:
     """All methods by name, in their order."""
-    from unlearn_core.unlearning import METHODS
+    from unlearn_core.unlearning.registry import METHODS
 
     return {
         m.name: MethodFacts(

@@ -4,10 +4,10 @@ from typing import Any
 
 import streamlit as st
 
-from unlearn_core import catalog
+from unlearn_core.checkpoints import catalog
 from unlearn_core.errors import UnlearnError
 from unlearn_core.home import home
-from unlearn_core.runs import RunStore
+from unlearn_core.store.runs import RunStore
 
 
 def at_hand() -> dict[str, dict[str, Any]]:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.parts.selection import Selection
-from unlearn_core import catalog
-from unlearn_core.activations import ActivationStats, load_stats
+from unlearn_core.channels.activations import ActivationStats, load_stats
+from unlearn_core.checkpoints import catalog
 from unlearn_core.errors import UnlearnError
 from unlearn_core.home import home
-from unlearn_core.runs import RunState, RunStore
+from unlearn_core.store.runs import RunState, RunStore
 
 if TYPE_CHECKING:
-    from unlearn_core.checkpoints import LoadedModel
-    from unlearn_core.data import Dataset
+    from unlearn_core.checkpoints.model_files import LoadedModel
+    from unlearn_core.data.sets import Dataset
 
 _MOST_FILES = 300_000  # a folder that somebody mistyped may be a whole disk
 
@@ -136,7 +136,8 @@ def _stats(path: str, stamp: tuple[int, int]) -> ActivationStats:
 
 @st.cache_resource(show_spinner="Opening the data set …", max_entries=3)
 def _dataset(data: str, classes: tuple[str, ...], root: str, stamp: tuple[int, int]) -> "Dataset":
-    from unlearn_core.data import align_classes, open_dataset, parse_dataset
+    from unlearn_core.data.classes import align_classes
+    from unlearn_core.data.sources import open_dataset, parse_dataset
 
     found = open_dataset(parse_dataset(data))
     return align_classes(found, classes) if classes else found
@@ -150,7 +151,7 @@ def _digests() -> dict[tuple[str, str, tuple[str, ...]], str]:
 
 def _stamp_of(data: str) -> tuple[int, int]:
     """What changes when the files behind a data set do."""
-    from unlearn_core.data import DATASETS, parse_dataset
+    from unlearn_core.data.sources import DATASETS, parse_dataset
 
     spec = parse_dataset(data)
     if not DATASETS[spec.name].takes_root:
@@ -178,7 +179,7 @@ def _entries(root: str) -> Iterator[os.stat_result]:
 
 @st.cache_resource(show_spinner="Opening the model …", max_entries=4)
 def _loaded(model: str, file_hash: str, data_digest: str, _data: "Dataset") -> tuple["LoadedModel", Any]:
-    from unlearn_core.checkpoints import open_model
+    from unlearn_core.checkpoints.model_files import open_model
 
     return open_model(model, _data), threading.RLock()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from pages.parts.text import md
-from unlearn_core.experiments import Study
+from unlearn_core.experiments.study import Study
 
 
 def draw(studies: Iterable[Study]) -> None:

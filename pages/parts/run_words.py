@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unlearn_core.runs import RunRecord, RunState, RunStore
+from unlearn_core.store.runs import RunRecord, RunState, RunStore
 
 STATES = {
     RunState.QUEUED: "waiting",

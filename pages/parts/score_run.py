@@ -7,10 +7,10 @@ import streamlit as st
 from pages.parts.opened import store
 from pages.parts.selection import Selection
 from pages.parts.text import md
-from unlearn_core import jobs
-from unlearn_core.activations import TAPS
+from unlearn_core.channels.activations import TAPS
 from unlearn_core.errors import UnlearnError
-from unlearn_core.runs import RunRecord, RunState
+from unlearn_core.running import jobs
+from unlearn_core.store.runs import RunRecord, RunState
 
 
 def ask_for_scores(selection: Selection, tap: str) -> None:
@@ -41,7 +41,7 @@ def ask_for_scores(selection: Selection, tap: str) -> None:
 
 def _start(selection: Selection, tap: str, per_class: int, token: str) -> None:
     with st.spinner("Looking for the fastest device …"):
-        from unlearn_core.inference import choose_device
+        from unlearn_core.models.inference import choose_device
 
         device = str(choose_device("auto"))
     settings = {

@@ -10,8 +10,8 @@ import streamlit as st
 
 from pages.parts import models
 from pages.parts.text import md
-from unlearn_core.pack import most_selective
-from unlearn_core.scoring import tf_idf
+from unlearn_core.channels.scoring import tf_idf
+from unlearn_core.workflows.pack import most_selective
 
 DEFAULT_MODEL = "bundled:digits-resnet20"
 DATA_SETS: Mapping[str, tuple[str, str]] = {

@@ -10,7 +10,7 @@ from pages.parts.selection import Selection
 from unlearn_core.plots.tiles import image_uri
 
 if TYPE_CHECKING:
-    from unlearn_core.feature_maps import ImageMaps, Survey
+    from unlearn_core.channels.feature_maps import ImageMaps, Survey
 
 _MOST_BYTES = 256 * 1024**2
 _MOST_IMAGES = 1_500
@@ -78,7 +78,7 @@ def _strips(
     _found: "Survey",
     _data: Any,
 ) -> list[str]:
-    from unlearn_core.feature_maps import top_images
+    from unlearn_core.channels.feature_maps import top_images
 
     means = _found.layers[layer].means
     tops = [_found.indices[top_images(means, channel, count)] for channel in channels]
@@ -89,7 +89,7 @@ def _strips(
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _maps(model: str, data: str, tap: str, key: str, _loaded: Any, _image: Any) -> "ImageMaps":
-    from unlearn_core.feature_maps import image_maps
+    from unlearn_core.channels.feature_maps import image_maps
 
     return image_maps(_loaded.model, _image, tap)
 
@@ -102,7 +102,7 @@ def _affordable(
     shapes: dict[str, tuple[int, ...]], layer: str, num_classes: int, num_images: int
 ) -> tuple[str, ...]:
     """All layers, or only the one in view where all would take too much memory."""
-    from unlearn_core.feature_maps import survey_bytes
+    from unlearn_core.channels.feature_maps import survey_bytes
 
     images = min(num_images, num_classes * sample_size(num_classes, num_images))
     return tuple(shapes) if survey_bytes(shapes, images, num_classes) <= _MOST_BYTES else (layer,)
@@ -112,8 +112,8 @@ def _affordable(
 def _survey(model: str, data: str, tap: str, layers: tuple[str, ...], _loaded: Any, _data: Any) -> "Survey":
     import torch
 
-    from unlearn_core.activations import first_per_class
-    from unlearn_core.feature_maps import survey
+    from unlearn_core.channels.activations import first_per_class
+    from unlearn_core.channels.feature_maps import survey
 
     count = sample_size(len(_data.classes), len(_data.test))
     sample = _data.test.select(torch.from_numpy(first_per_class(_data.test.labels.numpy(), count)))

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import expect
 from safetensors.torch import save_file
 
-from unlearn_core.checkpoints import open_model
-from unlearn_core.runs import RunState, RunStore
+from unlearn_core.checkpoints.model_files import open_model
+from unlearn_core.store.runs import RunState, RunStore
 
 pytestmark = pytest.mark.browser
 

@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from unlearn_core.data import Dataset, DatasetSpec, cifar, open_dataset
+from unlearn_core.data import cifar
 from unlearn_core.data.cifar import CIFAR10_CLASSES
+from unlearn_core.data.sets import Dataset, DatasetSpec
+from unlearn_core.data.sources import open_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, RunCancelled, silent
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearn_core.data import Dataset, DatasetSpec, folder, open_dataset
+from unlearn_core.data import folder
+from unlearn_core.data.sets import Dataset, DatasetSpec
+from unlearn_core.data.sources import open_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, RunCancelled, silent
 

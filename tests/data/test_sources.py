@@ -2,7 +2,8 @@
 
 import pytest
 
-from unlearn_core.data import DATASETS, DatasetSpec, open_dataset, parse_dataset
+from unlearn_core.data.sets import DatasetSpec
+from unlearn_core.data.sources import DATASETS, open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
 
 

@@ -7,9 +7,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from unlearn_core.data import Dataset, DatasetSpec, ForgetSpec, ImageSet, split_dataset
-from unlearn_core.data.sets import assemble, image_set
-from unlearn_core.data.split import stratified
+from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet, assemble, image_set
+from unlearn_core.data.split import ForgetSpec, split_dataset, stratified
 from unlearn_core.errors import UnlearnError
 
 CLASSES = ("bird", "cat", "dog", "2")

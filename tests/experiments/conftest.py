@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from unlearn_core.experiments import Trial
+from unlearn_core.experiments.trial import Trial
 
 RUN = "20260101T000000Z-abcdefghijklmnop"
 RETRAINED = {"ua": 1.0, "mia": 1.0, "ra": 1.0, "ta": 0.94}

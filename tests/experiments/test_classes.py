@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from unlearn_core.experiments import Trial, by_class
+from unlearn_core.experiments.classes import by_class
+from unlearn_core.experiments.trial import Trial
 
 
 def test_one_seed_has_wilsons_interval(trial: Callable[..., Trial]) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from unlearn_core.experiments import Row, Trial, finding, table
+from unlearn_core.experiments.finding import finding
+from unlearn_core.experiments.table import Row, table
+from unlearn_core.experiments.trial import Trial
 
 Make = Callable[..., Trial]
 

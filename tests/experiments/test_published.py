@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from unlearn_core.experiments import Trial, beside, table
 from unlearn_core.experiments.published import (
     Published,
+    beside,
     in_epochs,
     lines,
     of_retraining,
@@ -14,7 +14,9 @@ from unlearn_core.experiments.published import (
     scenario_of,
     signs_kept,
 )
-from unlearn_core.measures import MEASURES
+from unlearn_core.experiments.table import table
+from unlearn_core.experiments.trial import Trial
+from unlearn_core.results.closeness import MEASURES
 
 Make = Callable[..., Trial]
 

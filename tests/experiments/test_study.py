@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.experiments import STUDIES, Study, Trial, read_study, studies, write_study
+from unlearn_core.experiments.study import STUDIES, Study, read_study, studies, write_study
+from unlearn_core.experiments.trial import Trial
 
 
 def study(trials: list[Trial]) -> Study:

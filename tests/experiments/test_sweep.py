@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from unlearn_core.experiments import Trial, table
 from unlearn_core.experiments.pairing import place_of
 from unlearn_core.experiments.sweep import (
     avg_gap,
@@ -23,6 +22,8 @@ from unlearn_core.experiments.sweep import (
     trials_at,
     values_at,
 )
+from unlearn_core.experiments.table import table
+from unlearn_core.experiments.trial import Trial
 
 DENSE, SPARSE = (0.0, ""), (0.95, "omp")
 

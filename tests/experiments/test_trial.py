@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from benchmarks import study
-from pages.parts import forget_form
+from pages.parts.forget import form
 from unlearn_core.errors import UnlearnError
-from unlearn_core.experiments import CONTROLS, ORIGINAL, Trial, from_plain, to_plain, trials_of
-from unlearn_core.unlearning import METHODS
+from unlearn_core.experiments.trial import CONTROLS, ORIGINAL, Trial, from_plain, to_plain, trials_of
+from unlearn_core.unlearning.registry import METHODS
 
 RUN = "20260101T000000Z-abcdefghijklmnop"
 
@@ -113,7 +113,7 @@ def test_lists_of_methods_agree_with_the_methods() -> None:
     of_classes = {m.name for m in METHODS.values() if m.whole_classes}
     assert controls | {ORIGINAL} == CONTROLS
     assert of_classes == set(study.CLASS_WISE)
-    assert of_classes & controls == forget_form._OF_CLASSES
+    assert of_classes & controls == form._OF_CLASSES
 
 
 def test_a_stored_control_has_the_seed_that_it_was_made_with() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unlearn_core.activations import ActivationStats
+from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.federated.aggregation import add_stats, average_stats, capped, trimmed_mean, weighted_mean
 
 
@@ -49,7 +49,7 @@ def test_agrees_with_flowers_own_strategies(name, flower):
     from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
     from flwr.serverapp import strategy
 
-    from unlearn_core.federated.local_grid import _identity
+    from unlearn_core.federated.flower.local_grid import _identity
 
     parts = [{n: a for n, a in part.items() if a.dtype == np.float32} for part in models(10)]
     weights = [3 + i for i in range(10)]

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unlearn_core.activations import ActivationStats
-from unlearn_core.checkpoints import fresh_model
+from unlearn_core.channels.activations import ActivationStats
+from unlearn_core.channels.pruning import ChannelGroup, PruningSettings
+from unlearn_core.channels.scoring import tf_idf
+from unlearn_core.checkpoints.model_files import fresh_model
 from unlearn_core.federated.aggregation import add_stats, average_stats
 from unlearn_core.federated.agreement import (
     FLOORS,
@@ -21,8 +23,6 @@ from unlearn_core.federated.agreement import (
 )
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.progress import Progress
-from unlearn_core.pruning import ChannelGroup, PruningSettings
-from unlearn_core.scoring import tf_idf
 
 CLASSES = ("a", "b", "c")
 GROUPS = (ChannelGroup("conv", ("conv",), 10, True, True, 4),)

@@ -5,18 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from unlearn_core.activations import collect, load_stats
-from unlearn_core.checkpoints import open_model
-from unlearn_core.data import ForgetSpec, split_dataset
-from unlearn_core.evaluation import predictions
+from unlearn_core.channels.activations import collect, load_stats
+from unlearn_core.channels.pruning import plan_from_plain
+from unlearn_core.checkpoints.model_files import open_model
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.federated import course
 from unlearn_core.federated.course import OUTCOME, REPORTED, Job, conduct, read_job, write_job
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.federated.sealed import Sealed, seal, unseal
 from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled, silent
-from unlearn_core.pruning import plan_from_plain
-from unlearn_core.unlearning import Task
+from unlearn_core.results.evaluation import predictions
+from unlearn_core.unlearning.method import Task
 from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, run
 
 RECIPE = {"lr": 0.02, "batch_size": 20, "augment": "none", "precision": "float32"}

@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch.nn import functional
 
-from unlearn_core.activations import collect
-from unlearn_core.data import ForgetSpec, split_dataset
+from unlearn_core.channels.activations import collect
+from unlearn_core.channels.scoring import channel_scores
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.federated.client import answer, kept_images
 from unlearn_core.federated.messages import Ask, client_seed, fingerprint, state_of, stats_to_arrays
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.server import Rules, Server
 from unlearn_core.federated.validate import schema_of
-from unlearn_core.models import card_to_plain
+from unlearn_core.models.specs import card_to_plain
+from unlearn_core.models.training import Recipe, fit
 from unlearn_core.params import build, plain
 from unlearn_core.progress import silent
-from unlearn_core.scoring import channel_scores
-from unlearn_core.training import Recipe, fit
 from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, example_of, plan_by
 
 PARTITIONS = ["iid", "dirichlet:0.1", "dirichlet:0.5", "shards:1", "biased:0.9"]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from unlearn_core.activations import ActivationStats, collect
+from unlearn_core.channels.activations import ActivationStats, collect
 from unlearn_core.federated.privacy import Privacy, gaussian_sigma, noisy, protected, suppressed
 
 

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.evaluation import predictions
 from unlearn_core.federated import validate
 from unlearn_core.federated.messages import Answer, Ask, Exchange, SecureSum, fingerprint, state_of
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.server import Rules, Server
 from unlearn_core.federated.validate import Member, distance, schema_of
-from unlearn_core.models import card_to_plain
+from unlearn_core.models.specs import card_to_plain
+from unlearn_core.models.training import Recipe
 from unlearn_core.params import plain
 from unlearn_core.progress import silent
-from unlearn_core.training import Recipe
+from unlearn_core.results.evaluation import predictions
 
 RECIPE = Recipe(epochs=1, lr=0.01, batch_size=20, augment="none", precision="float32")
 

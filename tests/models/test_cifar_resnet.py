@@ -3,8 +3,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from unlearn_core.models import ModelSpec, build_net
 from unlearn_core.models.cifar_resnet import PadShortcut
+from unlearn_core.models.registry import build_net
+from unlearn_core.models.specs import ModelSpec
 
 
 def parameters(arch, **spec):

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from unlearn_core.models import ModelSpec, build_net
+from unlearn_core.models.registry import build_net
+from unlearn_core.models.specs import ModelSpec
 
 
 @pytest.mark.parametrize(("depth", "convolutions"), [(11, 8), (13, 10), (16, 13), (19, 16)])

@@ -1,7 +1,9 @@
 import torch
 from torch import nn
 
-from unlearn_core.models import NORMALIZATIONS, Classifier, ModelSpec, Normalization, build_net
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.registry import build_net
+from unlearn_core.models.specs import NORMALIZATIONS, ModelSpec, Normalization
 
 
 def test_bytes_are_scaled_and_normalised_channel_by_channel():

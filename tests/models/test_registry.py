@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import ARCHITECTURES, ModelSpec, build_net, build_shell
+from unlearn_core.models.registry import ARCHITECTURES, build_net, build_shell
+from unlearn_core.models.specs import ModelSpec
 
 # One of each family and variant with numbers; all of them without, below, where nothing is computed.
 REAL = (

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import (
+from unlearn_core.models.specs import (
     NORMALIZATIONS,
     ModelCard,
     ModelSpec,

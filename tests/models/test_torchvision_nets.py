@@ -3,7 +3,8 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from unlearn_core.models import ModelSpec, build_net
+from unlearn_core.models.registry import build_net
+from unlearn_core.models.specs import ModelSpec
 
 NAMES = ("resnet18", "resnet34", "resnet50", "vgg11_bn", "vgg16_bn", "mobilenet_v2", "densenet121")
 

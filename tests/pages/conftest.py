@@ -16,9 +16,10 @@ MODEL = "imported:tiny"
 @pytest.fixture(scope="session")
 def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home itself; tests that change it take `home`, a copy."""
-    from unlearn_core.runs import RunStore
-    from unlearn_core.worker import execute
-    from unlearn_core.workflows import run_workflow, train
+    from unlearn_core.running.worker import execute
+    from unlearn_core.store.runs import RunStore
+    from unlearn_core.workflows.registry import run_workflow
+    from unlearn_core.workflows.train import train
 
     root = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
@@ -81,8 +82,8 @@ def with_result(home: Path) -> object:
 
 def another_run(home: Path, changes: dict[str, object]) -> str:
     """A finished run with the newest one's files, and its result but for the changes; its id."""
-    from unlearn_core.runs import RunStore
-    from unlearn_core.worker import execute
+    from unlearn_core.running.worker import execute
+    from unlearn_core.store.runs import RunStore
 
     store = RunStore(home)
     newest = store.list()[0]

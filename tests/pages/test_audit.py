@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import pack
-from unlearn_core.audit import load_answers
-from unlearn_core.runs import RunStore
+from unlearn_core.attacks.audit import load_answers
+from unlearn_core.store.runs import RunStore
+from unlearn_core.workflows import pack
 
 OpenPage = Callable[..., AppTest]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import pack
-from unlearn_core.runs import RunStore
+from unlearn_core.store.runs import RunStore
+from unlearn_core.workflows import pack
 
 OpenPage = Callable[..., AppTest]
 TABS = ("Classes", "Predictions", "Ladder", "Controls", "Size and speed", "Channels")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import jobs
-from unlearn_core.activations import ActivationStats, load_stats
-from unlearn_core.catalog import ASSETS
-from unlearn_core.runs import RunState, RunStore
-from unlearn_core.scoring import channel_scores, worked
-from unlearn_core.worker import execute
-from unlearn_core.workflows import run_workflow
+from unlearn_core.channels.activations import ActivationStats, load_stats
+from unlearn_core.channels.scoring import channel_scores, worked
+from unlearn_core.checkpoints.catalog import ASSETS
+from unlearn_core.running import jobs
+from unlearn_core.running.worker import execute
+from unlearn_core.store.runs import RunState, RunStore
+from unlearn_core.workflows.registry import run_workflow
 
 OpenPage = Callable[..., AppTest]
 BUNDLED = "bundled:digits-resnet20"

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import compare_trials
-from unlearn_core import pack
+from pages.parts.compare import trials as compare_trials
 from unlearn_core.errors import UnlearnError
-from unlearn_core.experiments import Study, Trial, scenarios, table, trials_of
-from unlearn_core.runs import RunStore
+from unlearn_core.experiments.study import Study
+from unlearn_core.experiments.table import scenarios, table
+from unlearn_core.experiments.trial import Trial, trials_of
+from unlearn_core.store.runs import RunStore
+from unlearn_core.workflows import pack
 
 OpenPage = Callable[..., AppTest]
 

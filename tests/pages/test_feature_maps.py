@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core.checkpoints import LoadedModel, open_model
-from unlearn_core.data import Dataset, open_dataset, parse_dataset
-from unlearn_core.feature_maps import image_maps
-from unlearn_core.inference import predict
+from unlearn_core.channels.feature_maps import image_maps
+from unlearn_core.checkpoints.model_files import LoadedModel, open_model
+from unlearn_core.data.sets import Dataset
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.models.inference import predict
 
 OpenPage = Callable[..., AppTest]
 BUNDLED = "bundled:digits-resnet20"

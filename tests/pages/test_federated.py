@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import jobs
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated import draw, holdings, parse_partition
+from unlearn_core.federated.partition import draw, holdings, parse_partition
 from unlearn_core.progress import Progress
-from unlearn_core.progress_log import ProgressLog
-from unlearn_core.runs import RunState, RunStore
+from unlearn_core.running import jobs
+from unlearn_core.store.progress import ProgressLog
+from unlearn_core.store.runs import RunState, RunStore
 
 OpenPage = Callable[..., AppTest]
 ASKED = {
@@ -39,8 +39,8 @@ def federated_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) ->
         if os.environ.get("CI") == "true":
             pytest.fail(sentence)
         pytest.skip(sentence)
-    from unlearn_core.worker import execute
-    from unlearn_core.workflows import run_workflow
+    from unlearn_core.running.worker import execute
+    from unlearn_core.workflows.registry import run_workflow
 
     root = tmp_path_factory.mktemp("federated") / "home"
     shutil.copytree(made_home / "models", root / "models")
@@ -104,7 +104,7 @@ def test_before_any_run_it_shows_who_holds_what(
 
 
 def test_the_picture_is_the_partition_that_a_run_deals(empty_home: Path, open_page: OpenPage) -> None:
-    from unlearn_core.data import open_dataset, parse_dataset
+    from unlearn_core.data.sources import open_dataset, parse_dataset
 
     app = open_page("federated", forget=["3"])
     app.selectbox(key="federated partition").set_value("shards").run()
@@ -133,7 +133,7 @@ def test_start_submits_the_form_once(empty_home: Path, open_page: OpenPage, star
     assert (settings["partition"], settings["rounds"], settings["engine"]) == ("dirichlet:0.5", 5, "local")
     assert request["params"]["ratio"] == 0.3 and "epochs" not in request["params"]
     assert start_button(app).disabled and start_button(app).label == "Started"
-    from unlearn_core.federated import PARAMS, FederatedRequest
+    from unlearn_core.federated.request import PARAMS, FederatedRequest
     from unlearn_core.params import build
 
     assert build(FederatedRequest, settings) and build(PARAMS["unlearn"], request["params"])
@@ -316,7 +316,7 @@ def test_a_class_that_comes_back_is_said(
 def test_runs_of_other_federations_do_not_race(
     finished: RunStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    from pages.parts.federated_runs import counterpart
+    from pages.parts.federated.runs import counterpart
 
     other = {"local_epochs": 2, "participation": 0.5, "aggregator": "trimmed_mean", "engine": "flower"}
     default = {"local_epochs": 1, "participation": 1.0, "aggregator": "fedavg", "engine": "local"}
@@ -362,9 +362,9 @@ def test_a_missing_reference_is_one_click(
 def test_random_channels_are_one_click_and_join_the_race(
     finished: RunStore, open_page: OpenPage, started: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pages.parts.federated_runs import control, counterpart
-    from unlearn_core.worker import execute
-    from unlearn_core.workflows import run_workflow
+    from pages.parts.federated.runs import control, counterpart
+    from unlearn_core.running.worker import execute
+    from unlearn_core.workflows.registry import run_workflow
 
     ours, retrained = (
         next(r for r in finished.list("federated") if a in r.name) for a in ("*unlearn*", "*retrain*")

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import jobs
-from unlearn_core.advice import PRESETS
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import build
-from unlearn_core.runs import RunState, RunStore
-from unlearn_core.unlearning import METHODS, find_method
-from unlearn_core.workflows import UnlearnRequest
+from unlearn_core.running import jobs
+from unlearn_core.store.runs import RunState, RunStore
+from unlearn_core.unlearning.advice import PRESETS
+from unlearn_core.unlearning.registry import METHODS, find_method
+from unlearn_core.workflows.unlearn import UnlearnRequest
 
 OpenPage = Callable[..., AppTest]
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -33,8 +33,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr(jobs, "submit", submit)
     monkeypatch.setattr(jobs, "refresh", lambda store: ())
     # How fast this machine is, is not what is tested here.
-    monkeypatch.setattr("unlearn_core.preview.step_seconds", lambda *args: 0.5)
-    monkeypatch.setattr("unlearn_core.preview.answer_seconds", lambda *args: 0.001)
+    monkeypatch.setattr("unlearn_core.unlearning.preview.step_seconds", lambda *args: 0.5)
+    monkeypatch.setattr("unlearn_core.unlearning.preview.answer_seconds", lambda *args: 0.001)
     return calls
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import catalog
+from unlearn_core.checkpoints import catalog
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 OTHER = "bundled:digits-vgg11"

@@ -7,9 +7,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import catalog
-from unlearn_core.checkpoints import save_model
-from unlearn_core.models import NORMALIZATIONS, Classifier, ModelCard, ModelSpec, build_net
+from unlearn_core.checkpoints import catalog
+from unlearn_core.checkpoints.model_files import save_model
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.registry import build_net
+from unlearn_core.models.specs import NORMALIZATIONS, ModelCard, ModelSpec
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 SMALL = ModelSpec("cifar_resnet20_a", 10, width=0.25)

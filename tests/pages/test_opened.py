@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts import opened
 from pages.parts.selection import Selection
-from unlearn_core.activations import ActivationStats, save_stats
-from unlearn_core.data import Dataset
-from unlearn_core.runs import RunStore
-from unlearn_core.worker import execute
+from unlearn_core.channels.activations import ActivationStats, save_stats
+from unlearn_core.data.sets import Dataset
+from unlearn_core.running.worker import execute
+from unlearn_core.store.runs import RunStore
 
 BUNDLED = "bundled:cifar10-resnet20"
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import pack
+from unlearn_core.workflows import pack
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -71,7 +71,7 @@ def test_missing_pack_is_a_sentence(app: AppTest, monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_model_is_a_sentence(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("unlearn_core.catalog.ASSETS", tmp_path)
+    monkeypatch.setattr("unlearn_core.checkpoints.catalog.ASSETS", tmp_path)
     app.run()
     assert not app.exception
     assert "No model is at hand" in app.info[0].value

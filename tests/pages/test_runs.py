@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.run_words import list_key, step_text
-from unlearn_core import jobs
-from unlearn_core.runs import RunState, RunStore
+from unlearn_core.running import jobs
+from unlearn_core.store.runs import RunState, RunStore
 
 OpenPage = Callable[..., AppTest]
 
@@ -54,7 +54,7 @@ def test_what_the_method_says_of_its_result_is_a_warning(
 
 
 def test_shows_the_command_that_repeats_the_run(home: Path, open_page: OpenPage) -> None:
-    from unlearn_core.cli import _parser
+    from unlearn_core.running.command import _parser
 
     words = shlex.split(open_page("runs").code[0].value)
     assert words[:4] == ["python", "-m", "unlearn_core", "unlearn"]
@@ -111,15 +111,15 @@ def test_a_damaged_run_is_shown_as_damaged_and_without_numbers(home: Path, open_
 
 
 def test_downloads_are_what_the_run_wrote(home: Path, open_page: OpenPage) -> None:
-    from pages.parts import run_card
+    from pages.parts.runs import card
 
     store = RunStore(home)
     run = store.get(store.list()[0].id)
     app = open_page("runs")
     labels = [b.label.split(" (")[0] for b in app.get("download_button")]
     assert labels[:5] == ["Weights", "JSON", "CSV", "PNG", "Everything"]
-    assert json.loads(run_card.json_bytes(store.result(run.id)))["kind"] == "unlearn"
-    assert run_card._picture(run)[:8] == b"\x89PNG\r\n\x1a\n"
+    assert json.loads(card.json_bytes(store.result(run.id)))["kind"] == "unlearn"
+    assert card._picture(run)[:8] == b"\x89PNG\r\n\x1a\n"
     names = zipfile.ZipFile(io.BytesIO(store.export(run.id))).namelist()
     assert f"{run.id}/model.safetensors" in names and f"{run.id}/manifest.json" in names
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core import pack
+from unlearn_core.workflows import pack
 
 MODEL = "bundled:digits-resnet20"
 
@@ -78,7 +78,7 @@ def test_a_value_of_the_address_is_text_not_markup(app: AppTest) -> None:
 
 def test_every_data_set_is_known_to_the_pages() -> None:
     from pages.parts.selection import DATA_SETS
-    from unlearn_core.data import DATASETS
+    from unlearn_core.data.sources import DATASETS
 
     assert list(DATA_SETS) == list(DATASETS)
 
@@ -86,7 +86,7 @@ def test_every_data_set_is_known_to_the_pages() -> None:
 def test_channel_beyond_the_layer_is_its_top_channel(app: AppTest) -> None:
     app.query_params.update({"layer": "conv1", "channel": "999", "cls": "3"})
     top = pack.read_stats(MODEL)
-    from unlearn_core.scoring import tf_idf
+    from unlearn_core.channels.scoring import tf_idf
 
     assert seen(app)["channel"] == int(tf_idf(top.mean("conv1"))[3].argmax())
 

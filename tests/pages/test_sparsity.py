@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import sparsity_trials
-from unlearn_core import jobs
-from unlearn_core.experiments import Study, study, write_study
+from pages.parts.sparsity import trials as sparsity_trials
+from unlearn_core.experiments import study
 from unlearn_core.experiments.proposition import CURVE, Point
+from unlearn_core.experiments.study import Study, write_study
 from unlearn_core.experiments.trial import Trial
-from unlearn_core.runs import RunState, RunStore
+from unlearn_core.running import jobs
+from unlearn_core.store.runs import RunState, RunStore
 
 OpenPage = Callable[..., AppTest]
 
@@ -30,8 +31,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr(jobs, "submit", submit)
     monkeypatch.setattr(jobs, "refresh", lambda store: ())
     # How fast this machine is, is not what is tested here.
-    monkeypatch.setattr("unlearn_core.preview.step_seconds", lambda *args: 0.5)
-    monkeypatch.setattr("unlearn_core.preview.gradient_seconds", lambda *args: (0.01, 0.001))
+    monkeypatch.setattr("unlearn_core.unlearning.preview.step_seconds", lambda *args: 0.5)
+    monkeypatch.setattr("unlearn_core.unlearning.preview.gradient_seconds", lambda *args: (0.01, 0.001))
     return calls
 
 
@@ -210,8 +211,8 @@ def test_masks_that_see_no_image_are_strict_as_they_are(empty_home: Path, open_p
 def test_a_finished_run_shows_layers_accuracy_overlap_and_the_way_on(
     empty_home: Path, open_page: OpenPage
 ) -> None:
-    from unlearn_core.worker import execute
-    from unlearn_core.workflows import run_workflow
+    from unlearn_core.running.worker import execute
+    from unlearn_core.workflows.registry import run_workflow
 
     store = RunStore(empty_home)
     asked = {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unlearn_core.attacks import attack, grid, histogram, rates, roc
+from unlearn_core.attacks.threshold import attack, grid, histogram, rates, roc
 from unlearn_core.plots.attack import SELECTION, Group, Scale, alt_text, stage
 from unlearn_core.plots.standings import few_alarms, standings
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unlearn_core import rounds
 from unlearn_core.plots import federation, race
 from unlearn_core.plots.protocol import protocol
+from unlearn_core.results import federation as rounds
 
 HELD = np.array([[5, 0, 2], [0, 7, 1]])
 CLASSES = ('c"at', "dog", "ship")

@@ -5,10 +5,12 @@ import copy
 import pytest
 import torch
 
-from unlearn_core.checkpoints import fresh_model
+from unlearn_core.checkpoints.model_files import fresh_model
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.sparsify import SPARSIFIERS, SparseTask, Stages, origin_of
+from unlearn_core.sparsify.dense import origin_of
+from unlearn_core.sparsify.registry import SPARSIFIERS
+from unlearn_core.sparsify.sparsifier import SparseTask, Stages
 
 QUICK = {"epochs": 2, "lr": 0.05, "batch_size": 32, "augment": "none", "precision": "float32"}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from unlearn_core.sparsify import SPARSIFIERS
 from unlearn_core.sparsify.effort import epochs_of
+from unlearn_core.sparsify.registry import SPARSIFIERS
 
 
 @pytest.mark.parametrize(

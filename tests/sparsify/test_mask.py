@@ -7,8 +7,15 @@ import pytest
 import torch
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.sparsify import SparseMask, mask_from_tensors, mask_in, mask_of_zeros, overlap
-from unlearn_core.sparsify.mask import count_to_keep, keep_highest
+from unlearn_core.sparsify.mask import (
+    SparseMask,
+    count_to_keep,
+    keep_highest,
+    mask_from_tensors,
+    mask_in,
+    mask_of_zeros,
+    overlap,
+)
 
 
 def masks(*rows):

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import NORMALIZATIONS, Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.specs import NORMALIZATIONS
 from unlearn_core.sparsify.synflow import find, flow, positive
 
 

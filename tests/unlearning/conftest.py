@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from unlearn_core.data import ForgetSpec, split_dataset
-from unlearn_core.models import Classifier, build_net
-from unlearn_core.unlearning import Task
+from unlearn_core.data.split import ForgetSpec, split_dataset
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.registry import build_net
+from unlearn_core.unlearning.method import Task
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from unlearn_core.inference import predict
+from unlearn_core.models.inference import predict
 from unlearn_core.params import build
 from unlearn_core.unlearning.bad_teacher import BadTeacherParams, lesson, run
 from unlearn_core.unlearning.scrub import kl

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn_core.inference import predict
+from unlearn_core.models.inference import predict
 from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled
 from unlearn_core.unlearning.boundary_expand import BoundaryExpandParams, run, widened

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import predict
+from unlearn_core.models.inference import predict
 from unlearn_core.params import build
 from unlearn_core.unlearning.boundary_shrink import BoundaryShrinkParams, moved, nearest_classes, run
 

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
 from unlearn_core.params import build, settings_of
 from unlearn_core.progress import RunCancelled
-from unlearn_core.sparsify import SparseMask
-from unlearn_core.unlearning import METHODS, find_method
-from unlearn_core.verdicts import RETAIN_ALONE
+from unlearn_core.results.verdicts import RETAIN_ALONE
+from unlearn_core.sparsify.mask import SparseMask
+from unlearn_core.unlearning.registry import METHODS, find_method
 
 # Methods that take no step over batches have nothing to report.
 INSTANT = {"untouched", "mask_logit", "reset_row"}

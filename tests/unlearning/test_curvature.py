@@ -8,9 +8,10 @@ import torch
 from torch.func import functional_call, hessian
 from torch.nn import functional
 
-from unlearn_core.inference import evaluating
-from unlearn_core.models import Classifier, Normalization
-from unlearn_core.sparsify import SparseMask
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import evaluating
+from unlearn_core.models.specs import Normalization
+from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning.curvature import bound, distance, largest_curvature
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from unlearn_core.data import ImageSet
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import Classifier, Normalization
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.specs import Normalization
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.unlearning.fisher import FisherParams, fisher_diagonal, noise_variance, run

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from unlearn_core.progress import silent
-from unlearn_core.sparsify import SparseMask
+from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning.gradients import flat, kept, per_image_gradients, set_flat, weighted_gradient
 
 

@@ -8,14 +8,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from unlearn_core.data import ForgetSplit, ImageSet
-from unlearn_core.models import Classifier, Normalization
+from unlearn_core.data.sets import ImageSet
+from unlearn_core.data.split import ForgetSplit
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.specs import Normalization
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.sparsify import SparseMask
-from unlearn_core.unlearning import Task
+from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning.gradients import flat
 from unlearn_core.unlearning.influence import InfluenceParams, chunk_size, run
+from unlearn_core.unlearning.method import Task
 
 PLAIN = Normalization("none", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 

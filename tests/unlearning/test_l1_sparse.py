@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from unlearn_core.errors import UnlearnError
+from unlearn_core.models.training import DIVERGED, cross_entropy
 from unlearn_core.params import build
-from unlearn_core.training import DIVERGED, cross_entropy
 from unlearn_core.unlearning.l1_sparse import (
     L1SparseParams,
     _penalised,

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from unlearn_core.params import build
-from unlearn_core.sparsify import SparseMask
+from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning import random_label
 from unlearn_core.unlearning.gradients import flat
 from unlearn_core.unlearning.random_label import RandomLabelParams

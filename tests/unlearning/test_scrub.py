@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn_core.data import ImageSet
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import predict
+from unlearn_core.models.inference import predict
 from unlearn_core.params import build
 from unlearn_core.unlearning.gradients import flat
 from unlearn_core.unlearning.scrub import ScrubParams, kl, passes, run, weighted_error

@@ -5,14 +5,15 @@ import copy
 import pytest
 import torch
 
-from unlearn_core.checkpoints import open_model
-from unlearn_core.data import ForgetSpec, open_dataset, parse_dataset, split_dataset
+from unlearn_core.checkpoints.model_files import open_model
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.errors import UnlearnError
-from unlearn_core.evaluation import predictions
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.sparsify import SparseMask
-from unlearn_core.unlearning import Task
+from unlearn_core.results.evaluation import predictions
+from unlearn_core.sparsify.mask import SparseMask
+from unlearn_core.unlearning.method import Task
 from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, cut_mask, run, run_random, scoring_images
 
 QUICK = {"images_per_class": 20, "epochs": 2, "batch_size": 20, "lr": 0.02, "augment": "none", "where": "all"}

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from unlearn_core.checkpoints import LoadedModel, digest_of, open_model
-from unlearn_core.inference import choose_device
+from unlearn_core.checkpoints.model_files import LoadedModel, digest_of, open_model
+from unlearn_core.models.inference import choose_device
 
 
 @pytest.fixture

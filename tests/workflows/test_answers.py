@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from unlearn_core import audit, mia
-from unlearn_core.checkpoints import open_model, save_model
-from unlearn_core.data import ForgetSpec, split_dataset
+from unlearn_core.attacks import audit, membership
+from unlearn_core.checkpoints.model_files import open_model, save_model
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
-from unlearn_core.sparsify import SparseMask, mask_in
-from unlearn_core.workflows import WORKFLOWS
+from unlearn_core.sparsify.mask import SparseMask, mask_in
+from unlearn_core.workflows.registry import WORKFLOWS
 
 MODULE = sys.modules["unlearn_core.workflows.unlearn"]
 SHORT = {"epochs": 1, "batch_size": 30, "augment": "none", "precision": "float32"}
@@ -61,10 +61,12 @@ def test_attacks_and_distances_are_those_of_the_models_themselves(opened, tmp_pa
     def confidence(part):
         return chances(after, part).gather(1, part.labels[:, None])[:, 0].numpy()
 
-    retain = confidence(split.retain)[mia.attack_order(split.retain.labels.numpy())]
-    test = confidence(split.test)[mia.attack_order(split.test.labels.numpy())]
+    retain = confidence(split.retain)[membership.attack_order(split.retain.labels.numpy())]
+    test = confidence(split.test)[membership.attack_order(split.test.labels.numpy())]
     attacks = result["after"]["mia"]
-    assert attacks["efficacy"] == pytest.approx(mia.efficacy(retain[:40], test, confidence(split.forget)))
+    assert attacks["efficacy"] == pytest.approx(
+        membership.efficacy(retain[:40], test, confidence(split.forget))
+    )
     assert attacks["non_members"] == attacks["members"] == 40
     assert attacks["loss_attack_against"] == "test_forget"
 

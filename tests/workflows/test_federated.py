@@ -7,14 +7,15 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from unlearn_core.audit import load_answers
-from unlearn_core.checkpoints import open_model
+from unlearn_core.attacks.audit import load_answers
+from unlearn_core.checkpoints.model_files import open_model
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated import OUTCOME
+from unlearn_core.federated.course import OUTCOME
+from unlearn_core.federated.request import FederatedRequest
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.workflows import FederatedRequest, run_workflow
 from unlearn_core.workflows.federated import _privacy, federated
+from unlearn_core.workflows.registry import run_workflow
 
 TINY = {"data": "digits", "clients": 5, "device": "cpu", "seed": 0}
 RECIPE = {"lr": 0.1, "precision": "float32", "augment": "none"}

@@ -6,15 +6,15 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from unlearn_core.checkpoints import open_model, save_model
+from unlearn_core.channels.pruning import PlannedGroup, PruningPlan
+from unlearn_core.channels.surgery import remove
+from unlearn_core.checkpoints.model_files import open_model, save_model
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.training import Recipe
 from unlearn_core.progress import RunCancelled, silent
-from unlearn_core.pruning import PlannedGroup, PruningPlan
-from unlearn_core.sparsify import mask_in
-from unlearn_core.surgery import remove
-from unlearn_core.training import Recipe
-from unlearn_core.workflows import WORKFLOWS
+from unlearn_core.sparsify.mask import mask_in
+from unlearn_core.workflows.registry import WORKFLOWS
 from unlearn_core.workflows.sparsify import recorded
 
 MODULE = sys.modules["unlearn_core.workflows.sparsify"]  # the package's own name for it is the function

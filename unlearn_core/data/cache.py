@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from unlearn_core.artifacts import replacing
 from unlearn_core.home import home
+from unlearn_core.store.files import replacing
 
 MAX_CACHE_BYTES = 8 * 1024**3
 

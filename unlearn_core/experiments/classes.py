@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unlearn_core.evaluation import Tally, wilson
 from unlearn_core.experiments.trial import Trial
-from unlearn_core.measures import interval
+from unlearn_core.results.closeness import interval
+from unlearn_core.results.evaluation import Tally, wilson
 
 
 def by_class(trials: Sequence[Trial]) -> list[dict[str, Any]]:

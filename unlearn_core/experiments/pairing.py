@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unlearn_core.experiments.trial import FEDERATED, REFERENCE, Trial
-from unlearn_core.measures import MEASURES, noise_floor
+from unlearn_core.results.closeness import MEASURES, noise_floor
 
 AVERAGE = "avg_gap"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unlearn_core.measures import interval
+from unlearn_core.results.closeness import interval
 
 Plain = Mapping[str, Any]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unlearn_core.artifacts import plain_json, write_text
-from unlearn_core.catalog import ASSETS
+from unlearn_core.checkpoints.catalog import ASSETS
 from unlearn_core.errors import UnlearnError
 from unlearn_core.experiments.trial import Trial, from_plain, to_plain
+from unlearn_core.store.files import plain_json, write_text
 
 STUDIES = ASSETS / "studies"
 

@@ -25,7 +25,7 @@ from unlearn_core.experiments.pairing import (
     references,
 )
 from unlearn_core.experiments.trial import CONTROLS, ORIGINAL, REFERENCE, Trial
-from unlearn_core.measures import MEASURES, Interval, interval, to_retrain
+from unlearn_core.results.closeness import MEASURES, Interval, interval, to_retrain
 
 Plain = Mapping[str, Any]
 Settings = tuple[tuple[str, str], ...]

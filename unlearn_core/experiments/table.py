@@ -22,7 +22,7 @@ from unlearn_core.experiments.pairing import (
     short,
 )
 from unlearn_core.experiments.trial import CONTROLS, FEDERATED, Trial
-from unlearn_core.measures import MEASURES, Interval, interval, to_retrain, within_floor
+from unlearn_core.results.closeness import MEASURES, Interval, interval, to_retrain, within_floor
 
 MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "preparing", "sparsifying")
 """What a row has the mean of over its seeds."""

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.measures import values_of
-from unlearn_core.run_records import is_run_id
+from unlearn_core.results.closeness import values_of
+from unlearn_core.store.records import is_run_id
 
 REFERENCE = "retrain"
 """The method that all others are compared with."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearn_core.activations import ActivationStats
+from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.federated.messages import Arrays
 
 TRIM = 0.2

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unlearn_core.activations import ActivationStats, collect, first_per_class
-from unlearn_core.data import ImageSet
+from unlearn_core.channels.activations import ActivationStats, collect, first_per_class
+from unlearn_core.channels.pruning import ChannelGroup, PruningSettings, make_plan
+from unlearn_core.channels.scoring import channel_scores, require_images
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.aggregation import STATS_WEIGHTINGS, add_stats
 from unlearn_core.federated.partition import Positions
 from unlearn_core.federated.privacy import Privacy, noisy, suppressed
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
 from unlearn_core.progress import Progress, Report
-from unlearn_core.pruning import ChannelGroup, PruningSettings, make_plan
-from unlearn_core.scoring import channel_scores, require_images
 
 FLOORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Floors k that are tried: classes with fewer images at a client stay unreported."""

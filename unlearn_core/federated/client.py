@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearn_core.activations import ActivationStats, collect, first_per_class
-from unlearn_core.checkpoints import fresh_model
-from unlearn_core.data import ImageSet
+from unlearn_core.channels.activations import ActivationStats, collect, first_per_class
+from unlearn_core.channels.pruning import plan_from_plain
+from unlearn_core.channels.surgery import Mask, mask_of, remove, silenced
+from unlearn_core.checkpoints.model_files import fresh_model
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
-from unlearn_core.evaluation import predictions
 from unlearn_core.federated.messages import (
     Answer,
     Arrays,
@@ -26,12 +27,12 @@ from unlearn_core.federated.messages import (
     stats_to_arrays,
 )
 from unlearn_core.federated.privacy import Privacy, protected
-from unlearn_core.inference import choose_device
-from unlearn_core.models import Classifier, card_from_plain
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import choose_device
+from unlearn_core.models.specs import card_from_plain
+from unlearn_core.models.training import Recipe, Stretch, fit
 from unlearn_core.params import build, plain
-from unlearn_core.pruning import plan_from_plain
-from unlearn_core.surgery import Mask, mask_of, remove, silenced
-from unlearn_core.training import Recipe, Stretch, fit
+from unlearn_core.results.evaluation import predictions
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,20 +12,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unlearn_core import evaluation
-from unlearn_core.activations import ActivationStats, save_stats, tap_points
-from unlearn_core.artifacts import write_json, write_npz
-from unlearn_core.checkpoints import LoadedModel, digest_of, measured_facts, open_model, save_model
-from unlearn_core.data import (
-    Dataset,
-    ForgetSpec,
-    ForgetSplit,
-    align_classes,
-    everything,
-    open_dataset,
-    parse_dataset,
-    split_dataset,
+from unlearn_core.channels.activations import ActivationStats, save_stats, tap_points
+from unlearn_core.channels.pruning import PruningPlan, plan_from_plain, plan_to_plain
+from unlearn_core.channels.surgery import remove
+from unlearn_core.checkpoints.model_files import (
+    LoadedModel,
+    digest_of,
+    measured_facts,
+    open_model,
+    save_model,
 )
+from unlearn_core.data.classes import align_classes
+from unlearn_core.data.sets import Dataset
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.data.split import ForgetSpec, ForgetSplit, everything, split_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.client import example_for
 from unlearn_core.federated.messages import (
@@ -43,13 +43,14 @@ from unlearn_core.federated.request import PARAMS, FederatedRequest, rules_of
 from unlearn_core.federated.sealed import Sealed, forget_sealed, seal, unseal
 from unlearn_core.federated.server import LEAST_CLIENTS, Server
 from unlearn_core.federated.validate import Schema, schema_of
-from unlearn_core.inference import choose_device, evaluating
-from unlearn_core.models import Classifier, ModelCard, card_to_plain
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import choose_device, evaluating
+from unlearn_core.models.specs import ModelCard, card_to_plain
+from unlearn_core.models.training import Recipe
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Progress, Report
-from unlearn_core.pruning import PruningPlan, plan_from_plain, plan_to_plain
-from unlearn_core.surgery import remove
-from unlearn_core.training import Recipe
+from unlearn_core.results import evaluation
+from unlearn_core.store.files import write_json, write_npz
 from unlearn_core.unlearning.tfidf_prune import plan_by
 
 JOB, START, OUTCOME = "job.json", "start.safetensors", "federation.json"

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from unlearn_core.activations import ActivationStats
+from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.errors import UnlearnError
 
 Arrays = Mapping[str, NDArray[Any]]

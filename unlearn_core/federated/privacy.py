@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unlearn_core.activations import ActivationStats
+from unlearn_core.channels.activations import ActivationStats
 
 
 @dataclass(frozen=True)

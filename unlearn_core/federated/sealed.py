@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from unlearn_core.artifacts import plain_json, write_npz
 from unlearn_core.federated.messages import Arrays
+from unlearn_core.store.files import plain_json, write_npz
 
 _FILE = "sealed.npz"
 _STATE = "state/"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearn_core.activations import ActivationStats
+from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated import validate
 from unlearn_core.federated.aggregation import AGGREGATORS, STATS_WEIGHTINGS, capped

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from unlearn_core.inference import layout_for
+from unlearn_core.models.inference import layout_for
 from unlearn_core.models.specs import Normalization
 
 

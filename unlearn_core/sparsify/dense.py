@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from unlearn_core.errors import UnlearnError
+from unlearn_core.models.training import Recipe, fit
 from unlearn_core.params import setting
 from unlearn_core.progress import renamed
 from unlearn_core.sparsify.sparsifier import Origin, SparseRecipe, SparseTask, State, copied
-from unlearn_core.training import Recipe, fit
 
 REWINDS = ("early", "init", "none")
 DENSE = ("auto", "given", "anew")

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearn_core.artifacts import write_npz
-from unlearn_core.data import ImageSet
-from unlearn_core.inference import device_of
-from unlearn_core.models import Classifier
+from unlearn_core.data.sets import ImageSet
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import device_of
+from unlearn_core.models.training import SCHEDULES, Recipe, fit
 from unlearn_core.params import setting
 from unlearn_core.progress import Report
 from unlearn_core.sparsify.mask import SparseMask
-from unlearn_core.training import SCHEDULES, Recipe, fit
+from unlearn_core.store.files import write_npz
 
 State = Mapping[str, Tensor]
 """A bare network's state dict: parameters and buffers."""

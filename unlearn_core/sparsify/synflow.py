@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import device_of, exact_device
+from unlearn_core.models.inference import device_of, exact_device
 from unlearn_core.params import setting
 from unlearn_core.progress import Progress
 from unlearn_core.sparsify.mask import conv_weights, count_to_keep, keep_highest

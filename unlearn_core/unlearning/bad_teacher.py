@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from unlearn_core.inference import device_of
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import device_of
+from unlearn_core.models.training import SCHEDULES, Loss, Pass, Recipe
 from unlearn_core.params import setting
-from unlearn_core.training import SCHEDULES, Loss, Pass, Recipe
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.scrub import kl
 from unlearn_core.unlearning.steps import bn_facts, descend, drawn, frozen_copy, joined, relabelled

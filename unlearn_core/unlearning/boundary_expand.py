@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from unlearn_core.models import Classifier
-from unlearn_core.training import Pass, cross_entropy
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.training import Pass, cross_entropy
 from unlearn_core.unlearning.boundary_shrink import BoundaryParams
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend, head_of, relabelled

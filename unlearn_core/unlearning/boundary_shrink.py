@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import device_of, evaluating
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import device_of, evaluating
+from unlearn_core.models.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.params import setting
 from unlearn_core.progress import Progress
-from unlearn_core.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend, relabelled
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
 from unlearn_core.unlearning import tfidf_prune
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import head_of

@@ -6,9 +6,9 @@ Warnecke et al., NDSS 2023, and Golatkar et al., CVPR 2020.
 
 from dataclasses import dataclass
 
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.params import setting
-from unlearn_core.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend
 

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearn_core.data import ImageSet
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import device_of, evaluating
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import device_of, evaluating
 from unlearn_core.params import setting
 from unlearn_core.progress import Progress, Report
 from unlearn_core.unlearning.method import Method, Outcome, Task

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.params import setting
-from unlearn_core.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend
 

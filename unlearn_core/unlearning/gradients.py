@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
-from unlearn_core.data import ImageSet
-from unlearn_core.inference import device_of, evaluating
-from unlearn_core.models import Classifier
+from unlearn_core.data.sets import ImageSet
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import device_of, evaluating
 from unlearn_core.progress import Progress, Report
 from unlearn_core.unlearning.method import Task
 

@@ -26,8 +26,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from unlearn_core.data import ImageSet
-from unlearn_core.models import Classifier
+from unlearn_core.data.sets import ImageSet
+from unlearn_core.models.classifier import Classifier
 from unlearn_core.params import setting
 from unlearn_core.progress import Progress
 from unlearn_core.unlearning.gradients import flat, kept, per_image_gradients, set_flat, weighted_gradient

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.training import DIVERGED, SCHEDULES, Loss, Pass, Recipe, cross_entropy
 from unlearn_core.params import setting
-from unlearn_core.training import DIVERGED, SCHEDULES, Loss, Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unlearn_core.data import ForgetSplit
-from unlearn_core.models import Classifier
+from unlearn_core.channels.pruning import PruningPlan
+from unlearn_core.data.split import ForgetSplit
+from unlearn_core.models.classifier import Classifier
 from unlearn_core.progress import Report
-from unlearn_core.pruning import PruningPlan
-from unlearn_core.sparsify import SparseMask
+from unlearn_core.sparsify.mask import SparseMask
 
 Observe = Callable[[str, Classifier], Mapping[str, Any]]
 """Shown the model at a named rung of the ladder ("pruned", "epoch 3"); returns what it measured there."""

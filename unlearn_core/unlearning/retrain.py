@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.params import setting
 from unlearn_core.progress import renamed
-from unlearn_core.training import SCHEDULES, Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import descend
 

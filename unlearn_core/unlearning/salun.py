@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
 from unlearn_core.params import setting
 from unlearn_core.unlearning import random_label
 from unlearn_core.unlearning.gradients import flat, kept, set_flat, weighted_gradient

@@ -23,12 +23,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unlearn_core.data import ImageSet
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import predict
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import predict
+from unlearn_core.models.training import SCHEDULES, Loss, Pass, Recipe, cross_entropy
 from unlearn_core.params import setting
-from unlearn_core.training import SCHEDULES, Loss, Pass, Recipe, cross_entropy
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend, frozen_copy
 

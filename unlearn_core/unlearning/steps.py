@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unlearn_core.data import ImageSet
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import device_of
-from unlearn_core.models import Classifier
-from unlearn_core.training import Pass, Recipe, fit_passes
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import device_of
+from unlearn_core.models.training import Pass, Recipe, fit_passes
 from unlearn_core.unlearning.method import Task
 
 

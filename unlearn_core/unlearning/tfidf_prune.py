@@ -13,17 +13,23 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from unlearn_core.activations import TAPS, ActivationStats, collect, first_per_class
-from unlearn_core.data import ImageSet
+from unlearn_core.channels.activations import TAPS, ActivationStats, collect, first_per_class
+from unlearn_core.channels.pruning import (
+    PruningPlan,
+    PruningSettings,
+    kept_in_place,
+    make_plan,
+    merge_plans,
+)
+from unlearn_core.channels.scoring import channel_scores, require_images
+from unlearn_core.channels.surgery import RESIDUAL, channel_groups, mask_of, remove, silenced
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.training import Pass, Recipe, cross_entropy
 from unlearn_core.params import setting
 from unlearn_core.progress import Progress
-from unlearn_core.pruning import PruningPlan, PruningSettings, kept_in_place, make_plan, merge_plans
-from unlearn_core.scoring import channel_scores, require_images
-from unlearn_core.sparsify import SparseMask
-from unlearn_core.surgery import RESIDUAL, channel_groups, mask_of, remove, silenced
-from unlearn_core.training import Pass, Recipe, cross_entropy
+from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.unlearning.steps import bn_facts, descend, drawn, joined
 

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from unlearn_core import audit, evaluation, measures, mia
-from unlearn_core.activations import collect, first_per_class, save_stats
-from unlearn_core.artifacts import write_npz
-from unlearn_core.data import ForgetSplit
-from unlearn_core.evaluation import Predictions
-from unlearn_core.models import Classifier
+from unlearn_core.attacks import audit, membership
+from unlearn_core.channels.activations import collect, first_per_class, save_stats
+from unlearn_core.data.split import ForgetSplit
+from unlearn_core.models.classifier import Classifier
 from unlearn_core.progress import Progress, Report
+from unlearn_core.results import closeness as measures
+from unlearn_core.results import evaluation
+from unlearn_core.results.evaluation import Predictions
+from unlearn_core.store.files import write_npz
 
 COMPARED = ("forget", "retain", "test")
 """Image sets on which a model's answers are compared with those of the retrained one."""
@@ -47,7 +49,7 @@ def evaluated(answers: Answers, split: ForgetSplit, report: Report) -> dict[str,
     tested = evaluation.joined([answers.test, answers.test_forget])
     table = evaluation.tabulate(split, tested, answers.forget.tally(), answers.retain.tally())
     report(Progress("membership attack", 0, 1))
-    attacks = mia.measured(
+    attacks = membership.measured(
         _in_attack_order(answers.retain),
         answers.forget.confidence,
         _in_attack_order(answers.test),
@@ -110,5 +112,5 @@ def to_retrain(part: Mapping[str, Any], retrained: Mapping[str, Any] | None) -> 
     return {**gaps, **near, "stored": bool(retrained.get("stored"))}
 
 
-def _in_attack_order(answered: Predictions) -> mia.Shares:
-    return answered.confidence[mia.attack_order(answered.labels)]
+def _in_attack_order(answered: Predictions) -> membership.Shares:
+    return answered.confidence[membership.attack_order(answered.labels)]

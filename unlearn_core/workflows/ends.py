@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
-from unlearn_core import evaluation
-from unlearn_core.checkpoints import LoadedModel, open_model
-from unlearn_core.data import Dataset, align_classes, open_dataset, parse_dataset
-from unlearn_core.inference import choose_device, choose_dtype
+from unlearn_core.checkpoints.model_files import LoadedModel, open_model
+from unlearn_core.data.classes import align_classes
+from unlearn_core.data.sets import Dataset
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.models.inference import choose_device, choose_dtype
 from unlearn_core.progress import Report
+from unlearn_core.results import evaluation
 
 
 def open_both(

@@ -9,39 +9,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearn_core import evaluation
-from unlearn_core.activations import ActivationStats, load_stats
-from unlearn_core.checkpoints import LoadedModel, digest_of, fresh_model, open_model
-from unlearn_core.data import Dataset, ForgetSplit, align_classes, class_index, open_dataset, parse_dataset
+from unlearn_core.channels.activations import ActivationStats, load_stats
+from unlearn_core.channels.scoring import LEAST_IMAGES
+from unlearn_core.channels.surgery import channel_groups
+from unlearn_core.checkpoints.model_files import LoadedModel, digest_of, fresh_model, open_model
+from unlearn_core.checkpoints.normalizing import own_normalization
+from unlearn_core.data.classes import align_classes, class_index
+from unlearn_core.data.sets import Dataset
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.data.split import ForgetSplit
 from unlearn_core.errors import UnlearnError
-from unlearn_core.evaluation import Tally
-from unlearn_core.federated import (
-    OUTCOME,
-    PARAMS,
-    REPORTED,
-    FederatedRequest,
-    Job,
-    Privacy,
-    draw,
-    holdings,
-    parse_partition,
-    require_flower,
-    run_engine,
-    split_of,
-    write_job,
-)
 from unlearn_core.federated.agreement import MOST_BYTES, Planner, client_parts, compared, load_parts
 from unlearn_core.federated.client import example_for
-from unlearn_core.federated.partition import Positions
-from unlearn_core.inference import choose_device
-from unlearn_core.measurement import measure
-from unlearn_core.models import ModelCard, ModelSpec, own_normalization, parse_normalization
+from unlearn_core.federated.course import OUTCOME, REPORTED, Job, split_of, write_job
+from unlearn_core.federated.engine import require_flower, run_engine
+from unlearn_core.federated.partition import Positions, draw, holdings, parse_partition
+from unlearn_core.federated.privacy import Privacy
+from unlearn_core.federated.request import PARAMS, FederatedRequest
+from unlearn_core.models.inference import choose_device
+from unlearn_core.models.size import measure
+from unlearn_core.models.specs import ModelCard, ModelSpec, parse_normalization
+from unlearn_core.models.training import Recipe
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Report
-from unlearn_core.provenance import how_chosen
-from unlearn_core.scoring import LEAST_IMAGES
-from unlearn_core.surgery import channel_groups
-from unlearn_core.training import Recipe
+from unlearn_core.results import evaluation
+from unlearn_core.results.evaluation import Tally
+from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.workflows.answers import (
     answers_of,
     evaluated,

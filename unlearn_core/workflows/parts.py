@@ -8,19 +8,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from unlearn_core import evaluation
-from unlearn_core.artifacts import write_bytes, write_json
-from unlearn_core.checkpoints import LoadedModel, fresh_like, measured_facts, model_bytes
-from unlearn_core.data import ForgetSplit
+from unlearn_core.channels.pruning import one_after_the_other, plan_to_plain
+from unlearn_core.checkpoints.model_files import LoadedModel, fresh_like, measured_facts, model_bytes
+from unlearn_core.data.split import ForgetSplit
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import device_of
-from unlearn_core.measurement import measure
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import device_of
+from unlearn_core.models.size import measure
 from unlearn_core.params import plain
 from unlearn_core.progress import Progress, Report
-from unlearn_core.pruning import one_after_the_other, plan_to_plain
-from unlearn_core.sparsify import SparseMask, mask_in, mask_of_zeros
-from unlearn_core.unlearning import Method, Outcome, Task
+from unlearn_core.results import evaluation
+from unlearn_core.sparsify.mask import SparseMask, mask_in, mask_of_zeros
+from unlearn_core.store.files import write_bytes, write_json
+from unlearn_core.unlearning.method import Method, Outcome, Task
 from unlearn_core.workflows.answers import (
     answers_of,
     closeness,

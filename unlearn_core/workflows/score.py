@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from unlearn_core.activations import collect, first_per_class, save_stats
-from unlearn_core.artifacts import write_npz
-from unlearn_core.inference import choose_device
+from unlearn_core.channels.activations import collect, first_per_class, save_stats
+from unlearn_core.channels.scoring import METRICS
+from unlearn_core.models.inference import choose_device
 from unlearn_core.params import build, setting
 from unlearn_core.progress import Report
-from unlearn_core.scoring import METRICS
+from unlearn_core.store.files import write_npz
 from unlearn_core.workflows.ends import conditions, inputs_of, open_both
 
 

@@ -7,28 +7,22 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from unlearn_core import evaluation
-from unlearn_core.catalog import scratch_recipe
-from unlearn_core.checkpoints import LoadedModel, fresh_like, measured_facts, save_model
-from unlearn_core.data import Dataset, ForgetSpec, ForgetSplit, everything, split_dataset
+from unlearn_core.checkpoints.catalog import scratch_recipe
+from unlearn_core.checkpoints.model_files import LoadedModel, fresh_like, measured_facts, save_model
+from unlearn_core.data.sets import Dataset
+from unlearn_core.data.split import ForgetSpec, ForgetSplit, everything, split_dataset
 from unlearn_core.errors import UnlearnError
-from unlearn_core.inference import choose_device, device_of
-from unlearn_core.models import Classifier
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import choose_device, device_of
+from unlearn_core.models.training import Recipe
 from unlearn_core.params import build, plain, setting
 from unlearn_core.progress import Report, renamed
-from unlearn_core.provenance import how_chosen
-from unlearn_core.sparsify import (
-    Found,
-    SparseMask,
-    SparseTask,
-    Sparsifier,
-    Stages,
-    find_sparsifier,
-    origin_of,
-    overlap,
-    train_under,
-)
-from unlearn_core.training import Recipe
+from unlearn_core.results import evaluation
+from unlearn_core.sparsify.dense import origin_of
+from unlearn_core.sparsify.mask import SparseMask, overlap
+from unlearn_core.sparsify.registry import find_sparsifier
+from unlearn_core.sparsify.sparsifier import Found, SparseTask, Sparsifier, Stages, train_under
+from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung
 
 

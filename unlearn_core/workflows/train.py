@@ -6,15 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unlearn_core import evaluation
-from unlearn_core.checkpoints import fresh_model, measured_facts, open_model, save_model
-from unlearn_core.data import Dataset, everything, open_dataset, parse_dataset
-from unlearn_core.inference import choose_device
-from unlearn_core.models import Classifier, ModelCard, ModelSpec, own_normalization, parse_normalization
+from unlearn_core.channels.pruning import PruningPlan
+from unlearn_core.checkpoints.model_files import fresh_model, measured_facts, open_model, save_model
+from unlearn_core.checkpoints.normalizing import own_normalization
+from unlearn_core.data.sets import Dataset
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.data.split import everything
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.inference import choose_device
+from unlearn_core.models.specs import ModelCard, ModelSpec, parse_normalization
+from unlearn_core.models.training import Recipe, fit
 from unlearn_core.params import build, plain, setting
 from unlearn_core.progress import Report, renamed
-from unlearn_core.pruning import PruningPlan
-from unlearn_core.training import Recipe, fit
+from unlearn_core.results import evaluation
 from unlearn_core.workflows.ends import conditions, rung
 
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from unlearn_core.artifacts import write_npz
-from unlearn_core.catalog import ASSETS, scratch_recipe
-from unlearn_core.checkpoints import LoadedModel
-from unlearn_core.data import ForgetSpec, ForgetSplit, split_dataset
-from unlearn_core.inference import choose_device
-from unlearn_core.models import ModelCard
+from unlearn_core.checkpoints.catalog import ASSETS, scratch_recipe
+from unlearn_core.checkpoints.model_files import LoadedModel
+from unlearn_core.data.split import ForgetSpec, ForgetSplit, split_dataset
+from unlearn_core.models.inference import choose_device
+from unlearn_core.models.specs import ModelCard
 from unlearn_core.params import build, plain, setting, settings_of
 from unlearn_core.progress import Report
-from unlearn_core.provenance import how_chosen
-from unlearn_core.unlearning import Method, find_method
+from unlearn_core.store.files import write_npz
+from unlearn_core.unlearning.method import Method
+from unlearn_core.unlearning.provenance import how_chosen
+from unlearn_core.unlearning.registry import find_method
 from unlearn_core.workflows.answers import to_retrain
 from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung_of
 from unlearn_core.workflows.parts import Parts

@@ -1,0 +1,112 @@
+"""The same attack on every model of the run: before, after, retrained, controls."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages.parts import selection
+from pages.parts.audit.data import Audited
+from pages.parts.audit.threshold import pickers
+from pages.parts.charts import inked
+from pages.parts.downloads import table_behind
+from pages.parts.text import md
+from unlearn_core.attacks.audit import Standing
+from unlearn_core.attacks.threshold import FEW_ALARMS, roc
+from unlearn_core.plots.standings import few_alarms, standings
+from unlearn_core.results.evaluation import wilson
+
+
+def draw(found: Audited) -> None:
+    """Draws the tab."""
+    _, contest, score = pickers(found, model=False)
+    standing = found.standings(contest, score)
+    rows = [_row(found, name, each) for name, each in standing.items()]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**How often the attack tells which is which**")
+        st.altair_chart(inked(standings(rows)), width="stretch")
+        st.caption(
+            "Lines: 95 % intervals over images · grey ●: no difference from retraining (or guessing) beyond noise · ◆ a trace · "
+            "■ retrained and its band · controls are dashed · dotted line: guessing."
+        )
+    with right:
+        st.markdown("**How much it catches with few false alarms**")
+        st.altair_chart(inked(_few(found, standing)), width="stretch")
+        st.caption(_resolution(len(next(iter(standing.values())).attack.others)))
+    table_behind(rows, "attack_by_model", formats=_FORMATS)
+    _reference(found, standing)
+
+
+def _row(found: Audited, name: str, each: Standing) -> dict[str, Any]:
+    few = each.attack.caught_at()
+    low, high = wilson(few)
+    gap = each.gap
+    return {
+        "name": found.label(name),
+        "right": 100 * each.chance.share,
+        "low": 100 * each.chance.low,
+        "high": 100 * each.chance.high,
+        "noise": each.noise,
+        "control": name not in {"before", "after", found.retrained},
+        "reference": name == found.retrained,
+        "over_retrained": 100 * gap.share if gap else None,
+        "over_low": 100 * gap.low if gap else None,
+        "over_high": 100 * gap.high if gap else None,
+        "largest_advantage": 100 * each.attack.largest,
+        "advantage_by_chance": 100 * each.attack.blind,
+        "caught_at_1_percent": 100 * few.share,
+        "caught_low": 100 * low,
+        "caught_high": 100 * high,
+    }
+
+
+def _few(found: Audited, standing: dict[str, Standing]) -> Any:
+    """Before, after and retrained; controls would crowd it. Shares of nothing stand at half an image."""
+    rows = []
+    for name in ("after", "before", "retrain"):
+        if name not in standing:
+            continue
+        attack = standing[name].attack
+        floor = 0.5 / max(len(attack.members), len(attack.others))
+        rows += [
+            {"name": found.label(name), **{k: max(v, floor) for k, v in row.items()}} for row in roc(attack)
+        ]
+    return few_alarms(rows, FEW_ALARMS)
+
+
+def _resolution(unseen: int) -> str:
+    if unseen * FEW_ALARMS >= 1:
+        return "Both axes are logarithmic; the upright line marks 1 % false alarms, the dotted one guessing."
+    return (
+        f"Both axes are logarithmic; the dotted line is guessing. With {unseen} unseen images the smallest rate of false alarms "
+        f"above 0 is {100 / unseen:.1f} %, so that what happens at 1 % (the upright line) can hardly be said."
+    )
+
+
+def _reference(found: Audited, standing: dict[str, Standing]) -> None:
+    if found.retrained == "after":
+        st.caption("This run is a retraining itself, so there is no other retrained model to compare with.")
+    elif "retrain" in standing:
+        st.caption(
+            "The retrained model is one of many: another seed gives a slightly different one, and these intervals, which are "
+            "over images, don't know that. So a trace has to differ from guessing as well."
+        )
+    else:
+        stored = found.side.result["controls"].get("retrain", {}).get("stored")
+        why = (
+            "The retrained reference of this run came with the app, without answers image by image"
+            if stored
+            else "No model was retrained beside this run"
+        )
+        st.info(
+            md(
+                f"{why}; so models are compared with guessing, 50 %, which is what retraining gives on average."
+            )
+        )
+        selection.link("pages/forget.py", "Go to Forget and tick “Retrain” among the controls")
+
+
+_FORMATS = {
+    name: "%.1f"
+    for name in ("right", "low", "high", "over_retrained", "over_low", "over_high", "caught_at_1_percent")
+}

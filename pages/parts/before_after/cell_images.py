@@ -1,0 +1,169 @@
+"""Confusion matrices whose cells open their images."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.parts import compared, selection
+from pages.parts.charts import draw as draw_tiles
+from pages.parts.charts import inked
+from pages.parts.downloads import table_behind
+from pages.parts.opened import thumbnails
+from pages.parts.text import md
+from unlearn_core.errors import UnlearnError
+from unlearn_core.plots.confusion import CELL, confusion, destinations
+from unlearn_core.plots.gallery import Tile, gallery
+from unlearn_core.results import comparison
+
+_MOST = 48
+_COLUMNS = 12
+_CHOSEN = "confusion cell"
+_VIEWS = {"before_share": "A", "after_share": "B", "difference": "Difference, B − A"}
+
+
+def draw(a: compared.Side, b: compared.Side) -> None:
+    """Where the forgotten class's images go, the two matrices and their difference, and a cell's images."""
+    forgotten = [b.evaluation["classes"][k] for k in b.evaluation["forget_classes"]]
+    rows = comparison.confusion(a.evaluation, b.evaluation)
+    if forgotten:
+        _destinations(a, b)
+    st.markdown("**Who is taken for whom** · click a cell to see its images")
+    wide = len(b.evaluation["classes"]) > 12
+    shown = _picked_view() if wide else list(_VIEWS)
+    for column, value in zip(st.columns(len(shown)), shown, strict=True):
+        column.caption(_VIEWS[value])
+        chart = confusion(rows, value, forgotten, _chosen(a, b)[0])
+        key = f"confusion {value}"
+        column.altair_chart(
+            inked(chart), on_select=lambda key=key, value=value: _clicked(key, value), key=key
+        )
+    table_behind(rows, "confusion")
+    _images(a, b)
+
+
+def _destinations(a: compared.Side, b: compared.Side) -> None:
+    before = {**a.evaluation, "forget_classes": b.evaluation["forget_classes"]}
+    rows = comparison.destinations(before, b.evaluation)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown("**Where the forgotten class's images go now**")
+        chart = destinations(rows)
+        st.altair_chart(inked(chart), width="stretch")
+        table_behind(rows, "destinations")
+    with right:
+        st.markdown(md(_told(rows)))
+        st.caption("✕ still answered as the forgotten class · │ how many there were before.")
+
+
+def _told(rows: list[dict[str, Any]]) -> str:
+    others = [r for r in rows if not r["forgotten"] and r["after"]]
+    total = sum(r["after"] for r in rows)
+    still = sum(r["after"] for r in rows if r["forgotten"])
+    if not others:
+        return f"All {total} test images of the forgotten class are still answered as before."
+    first = others[0]
+    share = 100 * first["after"] / total
+    spread = (
+        "mostly into one class, which a retrained model would often do too"
+        if share > 60
+        else "over several classes"
+    )
+    return (
+        f"{still} of {total} test images of the forgotten class are still recognised. Most of the others are now taken for "
+        f"“{first['answer']}” ({first['after']} images, {share:.0f} %); they went {spread}."
+    )
+
+
+def _picked_view() -> list[str]:
+    picked = st.segmented_control(
+        "Matrix",
+        list(_VIEWS),
+        format_func=lambda v: _VIEWS[v],
+        default="difference",
+        key="confusion view",
+        required=True,
+    )
+    return [str(picked)]
+
+
+def _clicked(key: str, value: str) -> None:
+    points = st.session_state[key]["selection"].get(CELL, [])
+    if points:
+        st.session_state[_CHOSEN] = (points[0]["cell"], value)
+
+
+def _chosen(a: compared.Side, b: compared.Side) -> tuple[str, str]:
+    """The cell whose images are shown; at first the one that gained most."""
+    classes = len(b.evaluation["classes"])
+    cell, value = st.session_state.get(_CHOSEN, ("", "after_share"))
+    if cell and max(int(k) for k in cell.split("-")) < classes:
+        return cell, value
+    rows = comparison.confusion(a.evaluation, b.evaluation)
+    return str(
+        max((r for r in rows if r["true"] != r["answer"]), key=lambda r: r["difference"])["cell"]
+    ), "after_share"
+
+
+def _images(a: compared.Side, b: compared.Side) -> None:
+    cell, value = _chosen(a, b)
+    true, answer = (int(k) for k in cell.split("-"))
+    classes = b.evaluation["classes"]
+    left, middle, right = st.columns([1, 1, 2])
+    # The keyboard's way to a cell.
+    picked = left.selectbox(
+        "True class", range(len(classes)), true, format_func=lambda k: classes[k], key=f"cell true {cell}"
+    )
+    said = middle.selectbox(
+        "Answer", range(len(classes)), answer, format_func=lambda k: classes[k], key=f"cell answer {cell}"
+    )
+    if (picked, said) != (true, answer):
+        st.session_state[_CHOSEN] = (f"{picked}-{said}", value)
+        st.rerun()
+    try:
+        places, first, second = _members(a, b, true, answer, value)
+        right.caption(md(_caption(len(places), classes[true], classes[answer], value)))
+        if len(places):
+            _gallery(a, b, places[:_MOST], first, second)
+    except UnlearnError as error:
+        st.info(md(str(error)))
+
+
+def _members(a: compared.Side, b: compared.Side, true: int, answer: int, value: str) -> tuple[Any, Any, Any]:
+    """Positions in the test set of a cell's images, and the answers of both models by position."""
+    first, second = (
+        {int(i): place for place, i in enumerate(p["indices"])} for p in map(compared.predictions, (a, b))
+    )
+    one, two = compared.predictions(a), compared.predictions(b)
+    in_a = {int(i) for i in one["indices"][(one["labels"] == true) & (one["predicted"] == answer)]}
+    in_b = {int(i) for i in two["indices"][(two["labels"] == true) & (two["predicted"] == answer)]}
+    found = {"before_share": in_a, "after_share": in_b, "difference": in_a ^ in_b}[value]
+    return np.array(sorted(found & first.keys() & second.keys()), dtype=np.int64), first, second
+
+
+def _gallery(a: compared.Side, b: compared.Side, places: Any, first: Any, second: Any) -> None:
+    one, two = compared.predictions(a), compared.predictions(b)
+    names = b.evaluation["classes"]
+    tiles = []
+    for index, uri in zip(
+        places, thumbnails(compared.selection_of(selection.current(), b), places), strict=True
+    ):
+        i, j = first[int(index)], second[int(index)]
+        said = (names[one["predicted"][i]], names[two["predicted"][j]])
+        hint = (
+            f"test image {index}: A says {said[0]}, B says {said[1]}; "
+            f"probability of the true class {one['confidence'][i]:.2f} → {two['confidence'][j]:.2f}"
+        )
+        tiles.append(Tile(int(index), uri, f"{said[0]} → {said[1]}", hint))
+    chart = gallery(tiles, min(_COLUMNS, max(6, len(tiles))), clickable=False)
+    draw_tiles(chart, "cell images", f"{len(tiles)} test images of the chosen cell")
+
+
+def _caption(count: int, true: str, answer: str, value: str) -> str:
+    where = {
+        "before_share": "with A",
+        "after_share": "with B",
+        "difference": "with one of the two models, but not with both",
+    }
+    shown = f" The first {_MOST} are shown." if count > _MOST else ""
+    return f"{count} test images of “{true}” are answered “{answer}” {where[value]}.{shown} Below each: A's answer → B's."

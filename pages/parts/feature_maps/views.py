@@ -1,0 +1,310 @@
+"""What the page of feature maps shows, worked out from the selection."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.parts.opened import dataset
+from pages.parts.selection import Selection, choose, current
+from pages.parts.surveys import maps_of, pixels_of, survey_of
+from unlearn_core.errors import UnlearnError
+from unlearn_core.plots.colors import map_uri
+from unlearn_core.plots.gallery import Tile
+from unlearn_core.plots.tiles import image_uri
+
+ORDERS = {"number": "number", "strength": "strength"}
+SCALE_NAMES = {"unit": "channel", "layer": "layer", "network": "network"}
+SCALE_HELP = (
+    "What the brightest colour stands for. **Channel**: each channel's own maximum, so shapes compare and strengths do "
+    "not. **Layer**: the layer's maximum, so channels compare. **Network**: the maximum of all layers, so layers compare."
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """One image in one layer.
+
+    Attributes:
+        selection: What is selected.
+        name: The image, in words.
+        pixels: What the model was given, uint8 (H, W, 3).
+        original: An upload's own picture as a data URI, where it was resized; else empty.
+        position: Position in the test set; -1 for an upload.
+        label: Its true class; None for an upload.
+        seen: Its maps and probabilities.
+        classes: The K class names.
+        layer: The layer in view.
+        channel: The channel under the lens.
+        order: The layer's channels in the order of the gallery.
+        scale: A key of `SCALE_NAMES`.
+        problem: Why an upload can't be shown, or empty.
+    """
+
+    selection: Selection
+    name: str
+    pixels: np.ndarray
+    original: str
+    position: int
+    label: int | None
+    seen: Any
+    classes: tuple[str, ...]
+    layer: str
+    channel: int
+    order: list[int]
+    scale: str
+    problem: str
+
+    @property
+    def side(self) -> int:
+        """Pixels of a side, as the model takes it."""
+        return int(self.pixels.shape[0])
+
+    @cached_property
+    def layers(self) -> dict[str, int]:
+        """Channels of each convolution."""
+        return {layer: maps.shape[0] for layer, maps in self.seen.maps.items()}
+
+    @property
+    def maps(self) -> np.ndarray:
+        """The layer's maps, (C, H, W)."""
+        return np.asarray(self.seen.maps[self.layer])
+
+    def high(self, layer: str, channel: int) -> float:
+        """What the brightest colour stands for on a channel's map."""
+        from unlearn_core.channels.feature_maps import scale_range
+
+        return scale_range(self.seen.maps, layer, channel, self.scale).high
+
+
+def view_of(selection: Selection) -> View:
+    """The image that is selected, in the layer that is selected.
+
+    Raises:
+        UnlearnError: The model or the data set can't be opened.
+    """
+    data = dataset(selection)
+    upload = st.session_state.get("maps_taken") if st.session_state.get("maps_source") == "Your own" else None
+    problem = upload.get("problem", "") if upload else ""
+    if upload and not problem:
+        image, name, original, position, label = upload["image"], upload["name"], upload["original"], -1, None
+        seen = maps_of(selection, upload["key"], image)
+    else:
+        position = _position(selection, len(data.test))
+        image, label, original = data.test.images[position], int(data.test.labels[position]), ""
+        name = f"Test image {position}, “{data.classes[label]}”"
+        seen = maps_of(selection, f"test {position}", image)
+    layer = selection.layer if selection.layer in seen.maps else list(seen.maps)[-1]
+    maps = seen.maps[layer]
+    means = maps.mean(axis=(1, 2))
+    strongest = [int(c) for c in np.argsort(-means, kind="stable")]
+    channel = selection.channel if 0 <= selection.channel < len(maps) else strongest[0]
+    order = strongest if st.session_state.get("maps_order") == "strength" else list(range(len(maps)))
+    scale = st.session_state.get("maps_scale") or "layer"
+    return View(
+        selection,
+        name,
+        pixels_of(image),
+        original,
+        position,
+        label,
+        seen,
+        data.classes,
+        layer,
+        channel,
+        order,
+        scale,
+        problem,
+    )
+
+
+def take_upload() -> None:
+    """Decodes the file in the uploader, once; keeps the picture, or why there is none."""
+    file = st.session_state.get("maps_upload")
+    if file is None:
+        st.session_state.pop("maps_taken", None)
+        return
+    content = file.getvalue()
+    size = _image_side(current())
+    key = f"upload {hashlib.sha256(content).hexdigest()} {size}"
+    if st.session_state.get("maps_taken", {}).get("key") == key:
+        return
+    st.session_state["maps_taken"] = {"key": key, **_decoded(content, size, file.name)}
+
+
+def _decoded(content: bytes, size: int, name: str) -> dict[str, Any]:
+    from unlearn_core.data.images import decode_image, image_size
+
+    try:
+        width, height = image_size(content, name)
+        image = decode_image(content, size, name)
+        large = decode_image(content, min(256, max(width, height)), name)
+    except UnlearnError as error:
+        return {"problem": str(error)}
+    resized = (width, height) != (size, size)
+    original = image_uri(pixels_of(large)) if resized else ""
+    return {"image": image, "name": f"{name}, {width} × {height} pixels", "original": original}
+
+
+def _image_side(selection: Selection) -> int:
+    return int(dataset(selection).test.images.shape[-1])
+
+
+def _position(selection: Selection, count: int) -> int:
+    """The selected test image; else the most confident right one of the class in focus; else the first of the class."""
+    from unlearn_core.channels.feature_maps import most_confident
+
+    if 0 <= selection.image < count:
+        return selection.image
+    found = survey_of(selection, selection.layer)
+    k = dataset(selection).classes.index(selection.cls)
+    best = most_confident(found, k)
+    if best is None:
+        members = np.flatnonzero(found.labels == k)
+        best = int(members[0]) if len(members) else 0
+    return int(found.indices[best])
+
+
+def finding(view: View) -> str:
+    """What is to be seen, in one sentence that the picture confirms."""
+    chances = view.seen.probabilities
+    answer = int(chances.argmax())
+    verdict = "" if view.label is None else " (right)" if view.label == answer else " (wrong)"
+    means = view.maps.mean(axis=(1, 2))
+    best, firing = int(means.argmax()), int((view.maps.max(axis=(1, 2)) > 0).sum())
+    return (
+        f"{view.name}: the model takes it for “{view.classes[answer]}” with {chances[answer]:.1%}{verdict}. "
+        f"In {view.layer}, {firing} of {len(means)} channels fire, channel {best} most (mean {means[best]:.3g})."
+    )
+
+
+def strip_positions(view: View, name: str) -> np.ndarray:
+    """Positions of the test images of a class, or of all."""
+    labels = dataset(view.selection).test.labels.numpy()
+    if name not in view.classes:
+        return np.arange(len(labels))
+    return np.flatnonzero(labels == view.classes.index(name))
+
+
+def strip_page(positions: np.ndarray, position: int, size: int) -> int:
+    """The page of the strip: where the person turned to, else where the shown image is."""
+    place = np.flatnonzero(positions == position)
+    kept = st.session_state.get("maps_strip")
+    wanted = kept if kept is not None else int(place[0]) // size if len(place) else 0
+    return int(min(wanted, (len(positions) - 1) // size))
+
+
+def image_tiles(view: View, positions: Sequence[int]) -> list[Tile]:
+    """Test images as tiles."""
+    test = dataset(view.selection).test
+    return [
+        Tile(
+            int(p),
+            image_uri(pixels_of(test.images[p])),
+            f"{p}",
+            f"test image {p}, {view.classes[int(test.labels[p])]}",
+        )
+        for p in map(int, positions)
+    ]
+
+
+def pages(order: Sequence[int], size: int) -> list[str]:
+    """The pages of the gallery, in words."""
+    return [f"{a + 1}–{min(a + size, len(order))} of {len(order)}" for a in range(0, len(order), size)]
+
+
+def channel_page(view: View, size: int) -> int:
+    """The page of the gallery: where the person turned to, else where the channel under the lens is."""
+    place = (view.layer, view.channel, tuple(view.order[:2]))
+    turned = st.session_state.get("maps_turned")
+    return int(turned[1]) if turned and turned[0] == place else view.order.index(view.channel) // size
+
+
+def page_chosen() -> None:
+    """Keeps the page that the person turned to, until layer, channel or order change."""
+    view = view_of(current())
+    st.session_state["maps_turned"] = (
+        (view.layer, view.channel, tuple(view.order[:2])),
+        st.session_state["maps_page"],
+    )
+
+
+def step_to(channel: int) -> None:
+    """Goes to a channel."""
+    choose(channel=channel)
+
+
+def channel_tiles(view: View, channels: Sequence[int]) -> list[Tile]:
+    """Channels of the layer as tiles, coloured by the scale in use."""
+    tiles = []
+    for channel in channels:
+        values = view.maps[channel]
+        hint = f"channel {channel}: mean {values.mean():.3g}, max {values.max():.3g}"
+        tiles.append(
+            Tile(
+                channel,
+                map_uri(values, view.high(view.layer, channel)),
+                f"{channel} · {values.mean():.2g}",
+                hint,
+            )
+        )
+    return tiles
+
+
+def channel_frame(view: View) -> pd.DataFrame:
+    """What each channel makes of the image, as a table."""
+    flat = view.maps.reshape(len(view.maps), -1)
+    return pd.DataFrame(
+        {
+            "channel": range(len(flat)),
+            "mean": flat.mean(1),
+            "min": flat.min(1),
+            "max": flat.max(1),
+            "share of pixels above 0": (flat > 0).mean(1),
+        }
+    )
+
+
+def scale_words(view: View) -> tuple[float, float, str]:
+    """Smallest and largest value of the colour scale, and whose they are."""
+    from unlearn_core.channels.feature_maps import scale_range
+
+    found = scale_range(view.seen.maps, view.layer, view.channel, view.scale)
+    words = {
+        "unit": f"each tile by its own maximum; this is channel {view.channel}",
+        "layer": f"layer {view.layer}",
+        "network": "whole network",
+    }
+    return found.low, found.high, words[view.scale]
+
+
+def montage(view: View) -> bytes:
+    """All channels of the layer as one figure, PNG."""
+    from unlearn_core.plots.montage import montage_png
+
+    high = view.maps.max(axis=(1, 2)) if view.scale == "unit" else view.high(view.layer, view.channel)
+    answer = int(view.seen.probabilities.argmax())
+    caption = f"{view.name}; taken for {view.classes[answer]} with {view.seen.probabilities[answer]:.1%}"
+    return montage_png(
+        view.maps,
+        high,
+        title=f"{view.selection.model} · {view.layer} · {len(view.maps)} channels",
+        caption=caption,
+    )
+
+
+def pinned() -> list[tuple[str, int]]:
+    """The pinned channels, at most two."""
+    return list(st.session_state.get("maps_pins", []))
+
+
+def toggle_pin(here: tuple[str, int]) -> None:
+    """Pins a channel, or lets it go; a third one takes the place of the older."""
+    kept = pinned()
+    kept = [p for p in kept if p != here] if here in kept else [*kept, here][-2:]
+    st.session_state["maps_pins"] = kept

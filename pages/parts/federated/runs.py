@@ -1,0 +1,176 @@
+"""Which federated runs there are, which one is shown, and starting one."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import streamlit as st
+
+from pages.parts import selection
+from pages.parts.federated.form import known
+from pages.parts.opened import store
+from pages.parts.run_words import duration, seconds_of, title_of, when
+from pages.parts.tokens import token_of
+from unlearn_core.errors import UnlearnError
+from unlearn_core.params import checked
+from unlearn_core.running import jobs
+from unlearn_core.store.runs import RunRecord, RunState
+
+_NONCE = "federated nonce"
+_REFUSED = "federated refused"
+_FOLLOWED = "federated followed"
+_SAME = ("data", "model", "forget", "clients", "partition", "seed")
+_SAME += (
+    "engine",
+    "local_epochs",
+    "participation",
+    "dropout",
+    "aggregator",
+    "weighting",
+    "device",
+    "superlink",
+)
+"""What two runs must share for their courses to stand on one axis."""
+_AS_LONG = ("action", "model", "data", "engine", "clients", "participation", "local_epochs")
+"""What two runs must share for a round of them to take as long."""
+SHARED = ("batch_size", "augment", "precision", "momentum", "weight_decay")
+"""What unlearning and the retraining beside it share of a client's recipe; the course of the learning rate is their own."""
+
+
+def finished() -> list[RunRecord]:
+    """Finished federated runs, newest first."""
+    return [r for r in store().list("federated", 300) if r.state is RunState.SUCCEEDED]
+
+
+def shown(chosen: selection.Selection, records: list[RunRecord]) -> RunRecord | None:
+    """The run that the selection names, else the newest of its model, else the newest of all."""
+    by_id = {r.id: r for r in records}
+    own = [r for r in records if r.request["settings"].get("model") == chosen.model]
+    unlearning = [r for r in own if action_of(r) == "unlearn" and not is_control(r)]
+    return by_id.get(chosen.b) or next(iter([*unlearning, *own, *records]), None)
+
+
+def picker(chosen: selection.Selection, records: list[RunRecord], present: RunRecord) -> None:
+    """Chooses the run that is shown."""
+    key = "pick federated"
+    st.session_state[key] = present.id
+    names = {r.id: f"{title_of(r)} · {when(r.created)}" for r in records}
+    st.selectbox(
+        "Run shown",
+        list(names),
+        format_func=names.get,
+        key=key,
+        on_change=lambda: selection.choose(b=st.session_state[key]),
+    )
+
+
+def counterpart(record: RunRecord, records: list[RunRecord]) -> RunRecord | None:
+    """The newest finished run of the other kind (unlearning, retraining) on the same federation."""
+    wanted = {"unlearn": "retrain", "retrain": "unlearn"}.get(action_of(record))
+    alike = (r for r in records if action_of(r) == wanted and not is_control(r))
+    return next((r for r in alike if _federation(r) == _federation(record)), None)
+
+
+def control(record: RunRecord, records: list[RunRecord]) -> RunRecord | None:
+    """The newest finished run like an unlearning run but for its channels, which were drawn at random."""
+    ours = result_of(record)
+    drawn = (r for r in records if is_control(r) and _federation(r) == _federation(record))
+    return next((r for r in drawn if ours and _shaped_by(result_of(r)) == _shaped_by(ours)), None)
+
+
+def _shaped_by(result: Mapping[str, Any] | None) -> Any:
+    """All that shaped an unlearning run's result but the choice of its channels, with the values that it really had."""
+    if result is None:
+        return None
+    told = [result["inputs"].get(name) for name in ("model_digest", "data_digest", "normalization")]
+    return [*told, result["federation"].get("settings"), {**result["params"], "direction": ""}]
+
+
+def is_control(record: RunRecord) -> bool:
+    """Whether the run drew its channels at random, to show what the scores are worth."""
+    return action_of(record) == "unlearn" and record.request.get("params", {}).get("direction") == "random"
+
+
+def _federation(run: RunRecord) -> dict[str, Any]:
+    """The clients of a run and its rules: what it shares with those that stand on one axis with it."""
+    asked, settings = run.request["settings"], known().request
+    return {name: checked(settings[name], asked.get(name, settings[name].default)) for name in _SAME}
+
+
+def action_of(record: RunRecord) -> str:
+    """train, unlearn or retrain."""
+    return str(record.request["settings"].get("action", "unlearn"))
+
+
+def newest() -> RunRecord | None:
+    """The federated run that works or waits; else the newest, where it ended while this page was open, or badly."""
+    waiting = [r for r in store().unfinished() if r.kind == "federated"]
+    running = [r for r in waiting if r.state is RunState.RUNNING]
+    if waiting:
+        followed = (running or waiting)[0]
+        st.session_state[_FOLLOWED] = followed.id
+        return followed
+    last = next(iter(store().list("federated", 1)), None)
+    ours = last is not None and st.session_state.get(_FOLLOWED) == last.id
+    unresolved = last is not None and last.state is not RunState.SUCCEEDED
+    return last if ours or unresolved else None
+
+
+def start_button(
+    label: str,
+    request: dict[str, Any],
+    device: str,
+    name: str,
+    refused: str,
+    key: str,
+    kind: Literal["primary", "secondary"] = "primary",
+) -> None:
+    """Starts a run once, however often it is pressed; `refused` says why it can't be."""
+    token = token_of("federated", request, device, f"{_NONCE} {key}")
+    same = next((r for r in store().unfinished() if r.token == token), None)
+    st.button(
+        "Started" if same else label,
+        type=kind,
+        key=key,
+        disabled=bool(refused) or same is not None,
+        on_click=_submit,
+        args=(request, token, device, name),
+        width="stretch",
+        help=refused or None,
+    )
+
+
+def refusal() -> str:
+    """Why the last start was refused; told once."""
+    return str(st.session_state.pop(_REFUSED, ""))
+
+
+def _submit(request: dict[str, Any], token: str, device: str, name: str) -> None:
+    try:
+        jobs.submit(store(), "federated", request, token, device, name)
+    except UnlearnError as error:
+        st.session_state[_REFUSED] = str(error)
+
+
+def result_of(record: RunRecord) -> dict[str, Any] | None:
+    """A finished run's result; None where its files are damaged."""
+    return store().get(record.id).result
+
+
+def estimate(request: Mapping[str, Any], device: str) -> str:
+    """How long a run would take, and how that is known; without another run's time, nothing is claimed."""
+    if store().unfinished():
+        return "The time is not estimated while another run is using the machine."
+    asked = request["settings"]
+    for record in finished():
+        past = record.request["settings"]
+        alike = all(str(past.get(k)) == str(asked[k]) for k in _AS_LONG)
+        seconds = seconds_of(record)
+        result = result_of(record) if alike and record.attempt == 1 else None
+        if result is None or seconds is None or result["device"] != device or len(result["ladder"]) < 2:
+            continue
+        ladder = result["ladder"]
+        done = sum(r["rung"].startswith("round") for r in ladder)
+        each = ladder[-1]["seconds"] / max(1, done)
+        told = max(0.0, seconds - result["seconds"]) + each * asked["rounds"]
+        return f"About {duration(told)}: the last such run took {duration(each)} a round, and {duration(seconds)} in all."
+    return "No such run has been timed on this machine yet."

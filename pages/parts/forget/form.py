@@ -1,0 +1,255 @@
+"""The form of the Forget page: what to forget, how, beside which controls, where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from pages.parts import methods, models, selection
+from pages.parts.forget import grid
+from pages.parts.run_words import forgotten
+from pages.parts.text import md
+from unlearn_core.checkpoints.catalog import scratch_recipe
+from unlearn_core.running.grid import Planned
+from unlearn_core.unlearning.advice import warnings
+from unlearn_core.unlearning.provenance import how_chosen, told
+
+CONTROLS = {
+    "mask_logit": (
+        "Mask the logit",
+        "Switches only the class's output off. What forgets no better inside has hidden, not forgotten.",
+    ),
+    "reset_row": (
+        "Reset the classifier row",
+        "Draws only the class's output weights anew. Everything before them still knows the class.",
+    ),
+    "random_prune": (
+        "Random channels",
+        "Prunes as many channels, drawn at random: says what the scores are worth.",
+    ),
+    "fine_tune": (
+        "Fine-tuning alone",
+        "Beside pruning the same fine-tuning without it, else with its published settings: what forgets no better than "
+        "that was not worth it.",
+    ),
+    "retrain": (
+        "Retrain",
+        "From scratch, the reference for all: a new model that never saw what is forgotten. Slow.",
+    ),
+}
+_OFF_AT_FIRST = {"retrain", "reset_row"}
+_OF_CLASSES = {"mask_logit", "reset_row", "random_prune"}
+_MOST_PILLS = 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the form stands for.
+
+    Attributes:
+        request: Without what is varied.
+        plans: The runs that Start would queue; one where nothing is varied.
+        device: Where.
+        name: Of the run, or of all runs of the set.
+        problem: Why nothing can start, as a sentence; empty where it can.
+    """
+
+    request: dict[str, Any]
+    plans: list[Planned]
+    device: str
+    name: str
+    problem: str
+
+
+def draw(chosen: selection.Selection) -> Asked:
+    """Draws the form; what it asks for."""
+    st.subheader("What to forget")
+    fraction, share_seed = _what(chosen)
+    st.subheader("How")
+    method = _method(chosen, fraction)
+    params = methods.settings_form(method)
+    _notes(chosen, method, params)
+    controls = _controls(method.name, fraction)
+    device, seed, name = _where()
+    settings = {
+        "model": chosen.model,
+        "data": chosen.data,
+        "forget": "" if fraction else names_of(chosen.forget),
+        "fraction": fraction,
+        "method": method.name,
+        "controls": ",".join(controls) or "none",
+        "share_seed": share_seed,
+        "seed": seed,
+        "device": device,
+    }
+    request = {"settings": settings, "params": params}
+    plans, problem = grid.draw(method, request)
+    if not fraction and not chosen.forget:
+        problem = "Nothing is in the basket yet: pick a class to forget, or a random share."
+    what = forgotten(request).replace(",", ", ")
+    return Asked(request, plans, device, name or f"Forget {what} · {method.label}", problem)
+
+
+def _method(chosen: selection.Selection, fraction: float) -> methods.MethodFacts:
+    """Which method, with what it is and where it comes from."""
+    known = {m.name: m for m in methods.offered(fraction)}
+    if st.session_state.get("forget method") not in known:
+        st.session_state["forget method"] = next(iter(known))
+    method = known[
+        st.selectbox(
+            "Method",
+            list(known),
+            format_func=lambda n: f"{known[n].label} — {methods.family(n).lower()}",
+            key="forget method",
+            persist_state="session",
+            help="All of these forget whole classes; under a random share the list is shorter.",
+        )
+    ]
+    paper = f" [{md(method.paper)}]({method.link})" if method.link else ""
+    st.caption(f"{md(method.about)}{paper}")
+    return _with_recipe(method, chosen.model)
+
+
+def _with_recipe(method: methods.MethodFacts, model: str) -> methods.MethodFacts:
+    """Retraining begins with the model's own recipe, where its card records one."""
+    if method.name != "retrain":
+        return method
+    recipe = scratch_recipe(models.card_of(model).get("facts", {}))
+    if st.session_state.get("forget recipe of") != model:
+        st.session_state["forget recipe of"] = model
+        for s in method.settings:
+            st.session_state.pop(methods.key_of(method, s.name), None)
+    return replace(
+        method, settings=tuple(replace(s, default=recipe.get(s.name, s.default)) for s in method.settings)
+    )
+
+
+def _notes(chosen: selection.Selection, method: methods.MethodFacts, params: Mapping[str, Any]) -> None:
+    """How the settings came about, what to be warned of, and what a sparse model means here."""
+    defaults = {s.name: s.default for s in method.settings}
+    st.caption(md(told(how_chosen(method.name, params, defaults, tuned=False))))
+    for text in warnings(method.name, params, chosen.forget, len(selection.classes())):
+        st.warning(md(text))
+    sparse = models.card_of(chosen.model).get("facts", {}).get("sparsity", {})
+    if sparse.get("measured"):
+        st.info(
+            md(
+                f"This model is sparse: {sparse['measured']:.1%} of its convolutions' weights are gone "
+                f"({sparse.get('method', 'pruned')}). Its mask stays enforced: after every step the weights that are gone "
+                "are zero again, with retraining and every control too."
+            )
+        )
+
+
+def _where() -> tuple[str, int, str]:
+    """Device, seed and name."""
+    columns = st.columns(3)
+    device = columns[0].selectbox(
+        "Device", devices(), key="forget device", help="Runs on one device wait for each other."
+    )
+    seed = columns[1].number_input(
+        "Seed",
+        0,
+        2**31 - 1,
+        key="forget seed",
+        persist_state="session",
+        help="Of training, and of every other random draw.",
+    )
+    name = columns[2].text_input(
+        "Name", key="forget name", max_chars=150, placeholder="optional", persist_state="session"
+    )
+    return device, int(seed), name
+
+
+def _what(chosen: selection.Selection) -> tuple[float, int]:
+    """Classes or a random share; the share, 0 for classes, and which draw of it."""
+    kind = st.segmented_control(
+        "What",
+        ["Classes", "Random share"],
+        default="Classes",
+        key="forget what",
+        label_visibility="collapsed",
+        required=True,
+    )
+    if kind == "Random share":
+        st.session_state.setdefault("forget share", 10)
+        left, right = st.columns([3, 1], gap="medium")
+        percent = left.slider(
+            "Share of the training images",
+            1,
+            90,
+            step=1,
+            format="%d %%",
+            key="forget share",
+            help="Drawn at random from all classes. The run keeps which images they are, with a hash.",
+        )
+        draw_number = right.number_input(
+            "Draw",
+            0,
+            2**31 - 1,
+            key="forget draw",
+            persist_state="session",
+            help="Another number draws other images. Runs of several seeds forget the same ones, so that retraining "
+            "can be compared with retraining.",
+        )
+        return percent / 100, int(draw_number)
+    basket(chosen, "forget classes", "Classes")
+    return 0.0, 0
+
+
+def basket(chosen: selection.Selection, key: str, label: str) -> None:
+    """The classes to forget, as pills, or as a list where there are many; `key` is the widget's own."""
+    if st.session_state.get(key) != list(chosen.forget):
+        st.session_state[key] = list(chosen.forget)
+    names = selection.classes()
+
+    def mark(name: str) -> str:
+        return f"✕ {name}" if name in chosen.forget else name
+
+    given: dict[str, Any] = {
+        "options": names,
+        "key": key,
+        "on_change": lambda: selection.choose(forget=tuple(st.session_state[key])),
+        "help": "The same basket as in the sidebar: one class or several.",
+    }
+    if len(names) > _MOST_PILLS:
+        st.multiselect(label, **given, format_func=mark, placeholder="Pick classes")
+    else:  # the labels of pills are markdown, those of a list are plain
+        st.pills(label, **given, format_func=lambda c: md(mark(c)), selection_mode="multi", wrap=True)
+
+
+def _controls(method: str, fraction: float) -> list[str]:
+    """Which controls run beside it."""
+    st.markdown("**Controls beside it**")
+    pointless = {method} | (_OF_CLASSES if fraction else set())
+    # As many channels at random says nothing where no channel is pruned.
+    pointless |= {"random_prune"} if method != "tfidf_prune" else set()
+    columns = st.columns(2)
+    picked = []
+    for i, (name, (label, about)) in enumerate(c for c in CONTROLS.items() if c[0] not in pointless):
+        key = f"forget control {name}"
+        st.session_state.setdefault(key, name not in _OFF_AT_FIRST)
+        if columns[i % 2].checkbox(label, key=key, help=about, persist_state="session"):
+            picked.append(name)
+    if fraction:
+        st.caption(
+            "What became of a random share only retraining can tell: a model that never saw these images still "
+            "recognises most of them. Tick Retrain to have that reference beside the result."
+        )
+    return picked
+
+
+def names_of(classes: tuple[str, ...]) -> str:
+    """Classes as the command line takes them: by name, or by index where a name holds a comma."""
+    order = selection.classes()
+    return ",".join(str(order.index(c)) if "," in c else c for c in classes)
+
+
+@st.cache_resource(show_spinner=False)
+def devices() -> list[str]:
+    """The devices of this machine, the fastest first."""
+    import torch
+
+    cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return [*cards, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]

@@ -1,0 +1,195 @@
+"""What the first page shows, gathered without torch: from the data pack, cards and finished runs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.parts import models, opened
+from pages.parts.run_words import PARTS
+from pages.parts.selection import Selection
+from unlearn_core.channels.activations import ActivationStats
+from unlearn_core.channels.scoring import tf_idf
+from unlearn_core.errors import UnlearnError
+from unlearn_core.plots.heatmap import Heatmap
+from unlearn_core.store.runs import RunState
+from unlearn_core.workflows import pack
+from unlearn_core.workflows.pack import PackedMaps, most_selective
+
+__all__ = ["Facts", "Heatmap", "about", "most_selective"]
+
+MOST_CHANNELS = 40
+_TILES = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What there is to say of a model.
+
+    Attributes:
+        name: The model's.
+        classes: Its classes.
+        origin: Where the numbers come from, a sentence.
+        accuracy: On the test set, in [0, 1]; None when nobody measured it.
+        test_images: How many that were; 0 when unknown.
+        num_layers: Convolutions; 0 when unknown.
+        num_channels: Of all convolutions; 0 when unknown.
+        stats: Activation statistics, or None.
+        maps: Maps of a few images, or None.
+        run: The result of an unlearning run of the model, or None.
+        run_words: Which run that is.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    origin: str
+    accuracy: float | None
+    test_images: int
+    num_layers: int
+    num_channels: int
+    stats: ActivationStats | None
+    maps: PackedMaps | None
+    run: dict[str, Any] | None
+    run_words: str
+
+
+def about(chosen: Selection) -> Facts:
+    """All there is to say of the selected model.
+
+    Raises:
+        UnlearnError: The data pack is missing or damaged.
+    """
+    card, stats = models.card_of(chosen.model), opened.stats(chosen)
+    packed = _packed(chosen)
+    recorded = card.get("facts", {})
+    evaluated = packed.get("evaluation", {})
+    run, run_words = _stored_run(chosen) or _own_run(chosen) or (None, "")
+    return Facts(
+        name=str(card.get("name", chosen.model)),
+        classes=tuple(card.get("classes", ())),
+        origin=_origin(chosen, packed, stats),
+        accuracy=evaluated.get("test_accuracy", recorded.get("accuracy")),
+        test_images=int(packed.get("test_images") or recorded.get("test_images") or 0),
+        num_layers=len(stats.layers) if stats else 0,
+        num_channels=sum(s.shape[1] for s in stats.sums.values()) if stats else 0,
+        stats=stats,
+        maps=_maps(chosen.model, str(packed.get("model_digest"))) if packed else None,
+        run=run,
+        run_words=run_words,
+    )
+
+
+def heatmap(chosen: Selection, stats: ActivationStats) -> Heatmap:
+    """The last convolution's most specific channels, side by side with those of the same class."""
+    values = tf_idf(stats.mean(stats.layers[-1]))
+    best = np.nanmax(values, axis=0)
+    brightest = np.argsort(-best, kind="stable")[:MOST_CHANNELS]
+    owner = np.nanargmax(values, axis=0)
+    channel = channel_of(chosen, stats)
+    if channel not in brightest:
+        brightest[-1] = channel
+    ordered = sorted(brightest.tolist(), key=lambda c: (owner[c], -best[c]))
+    focus = stats.classes.index(chosen.cls)
+    forgotten = [stats.classes.index(c) for c in chosen.forget]
+    return Heatmap(
+        stats.classes, "tf_idf", values, ordered, focus, forgotten, (focus, channel), pruned=(), dead=()
+    )
+
+
+def heatmap_words(shown: Heatmap, layer: str) -> str:
+    """What the heatmap shows, for those who don't see it."""
+    k, channel = shown.cell
+    return (
+        f"TF-IDF of {len(shown.channels)} channels of {layer} for {len(shown.classes)} classes. "
+        f"The framed cell is channel {channel} for class {shown.classes[k]}: {shown.values[k, channel]:.4f}."
+    )
+
+
+def channel_of(chosen: Selection, stats: ActivationStats) -> int:
+    """The selected channel, where it is one of the last convolution; else the class's most specific one."""
+    if chosen.layer == stats.layers[-1]:
+        return chosen.channel
+    return int(np.nanargmax(tf_idf(stats.mean(stats.layers[-1]))[stats.classes.index(chosen.cls)]))
+
+
+def picture_rows(
+    maps: PackedMaps, stats: ActivationStats, focus: int, channel: int
+) -> tuple[list[int], list[int]]:
+    """Images of the class, and one of each of the other classes on which the channel is most active."""
+    own = np.flatnonzero(maps.labels == focus)[:_TILES]
+    means = stats.mean(maps.layer)[:, channel]
+    others = [k for k in np.argsort(-np.nan_to_num(means), kind="stable") if k != focus][:_TILES]
+    return own.tolist(), [int(np.flatnonzero(maps.labels == k)[0]) for k in others]
+
+
+def controls(run: dict[str, Any]) -> pd.DataFrame:
+    """The run and its controls: accuracy on forgotten and other classes in per cent, and seconds."""
+    rows = [("Before", run["before"], None), ("TF-IDF pruning", run["after"], run["seconds"])]
+    rows += [
+        (
+            PARTS.get(name, name).removeprefix("control: ") + (", stored" if c.get("stored") else ""),
+            c["evaluation"],
+            c.get("seconds"),
+        )
+        for name, c in run["controls"].items()
+    ]
+    return pd.DataFrame(
+        [
+            {
+                "model": label[:1].upper() + label[1:],
+                "forgotten class": 100 * e["forget_test_accuracy"],
+                "other classes": 100 * e["retain_test_accuracy"],
+                "seconds": seconds,
+            }
+            for label, e, seconds in rows
+        ]
+    )
+
+
+def _packed(chosen: Selection) -> dict[str, Any]:
+    """What the pack says of the model; empty where it is not a bundled one, or is shown with other data."""
+    packed = opened.in_pack(chosen.model, chosen.data)
+    return pack.read_pack()["models"].get(chosen.model, {}) if packed else {}
+
+
+def _origin(chosen: Selection, packed: dict[str, Any], stats: ActivationStats | None) -> str:
+    if packed:
+        told, data = pack.read_pack(), packed["data"]
+        images = f"{packed['train_images']:,} training and {packed['test_images']:,} test images of {data}"
+        return f"Stored, computed {told['made']} on {images} by: {told['command']}"
+    if stats is not None:
+        return f"Scored on {int(stats.counts.sum()):,} training images of {chosen.data} by a run of yours."
+    return ""
+
+
+def _stored_run(chosen: Selection) -> tuple[dict[str, Any], str] | None:
+    if not _packed(chosen) or chosen.model != pack.read_pack()["default_model"]:
+        return None
+    run = pack.read_run()
+    made, device = pack.read_pack()["made"], run["device_name"]
+    words = f"Stored run, computed {made} with default settings, seed 0, on a {device}."
+    return run, words
+
+
+def _own_run(chosen: Selection) -> tuple[dict[str, Any], str] | None:
+    """The newest finished unlearning run of the model and data."""
+    for record in opened.store().list("unlearn", 200):
+        asked = record.request.get("settings", {})
+        same = (asked.get("model"), asked.get("data")) == (chosen.model, chosen.data)
+        if same and record.state is RunState.SUCCEEDED:
+            full = opened.store().get(record.id)
+            if full.result and full.result["after"]["forget_classes"]:
+                return full.result, f"Your run {full.name or full.id}"
+    return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _maps(reference: str, _digest: str) -> PackedMaps | None:
+    try:
+        return pack.read_maps(reference)
+    except OSError as error:
+        raise UnlearnError(
+            f"The data pack lacks the maps of {reference}. Make it anew: {pack.COMMAND}"
+        ) from error

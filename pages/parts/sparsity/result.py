@@ -1,0 +1,102 @@
+"""What making a model sparse gave: accuracy before and after, weights by layer, and the overlap of two masks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from pages.parts import selection
+from pages.parts.charts import inked
+from pages.parts.downloads import table_behind
+from pages.parts.opened import store
+from pages.parts.run_words import duration, title_of
+from pages.parts.text import md
+from unlearn_core.plots import sparsity as plots
+from unlearn_core.store.runs import RunRecord, events
+from unlearn_core.unlearning.provenance import told as told_of
+
+
+def draw(record: RunRecord) -> None:
+    """A finished run."""
+    result = record.result
+    if result is None:
+        st.error(
+            f"**{md(title_of(record))}** finished, but its files are damaged. {md(' '.join(record.damage))} Run it again."
+        )
+        return
+    st.success(f"**{md(sentence(result))}**")
+    numbers(result)
+    data = str(record.request["settings"]["data"])
+    selection.link("pages/forget.py", "Unlearn from this sparse model →", model=f"run:{record.id}", data=data)
+    chart = plots.by_layer(result["layers"], result["sparsity"])
+    st.altair_chart(inked(chart), width="stretch", key=f"layers {record.id}")
+    table_behind(rows(result), f"sparsity-{record.id}", formats={"gone, %": "%.2f"})
+    for note in result["notes"]:
+        st.warning(md(note))
+
+
+def sentence(result: Mapping[str, Any]) -> str:
+    """What was done and what it cost."""
+    before, after = (100 * result[k]["test_accuracy"] for k in ("before", "after"))
+    return (
+        f"{result['sparsity']:.2%} of the convolutions' weights are gone; test accuracy went from {before:.1f} to "
+        f"{after:.1f} % in {duration(result['seconds'])}."
+    )
+
+
+def numbers(result: Mapping[str, Any]) -> None:
+    """Three or four figures in a row, and what the overlap of masks means."""
+    before, after = (100 * result[k]["test_accuracy"] for k in ("before", "after"))
+    told = [
+        ("Sparsity", f"{result['sparsity']:.1%}", None),
+        ("Test accuracy", f"{after:.1f} %", f"{after - before:+.1f} points"),
+        ("Finding the mask took", duration(result["mask_seconds"]), None),
+    ]
+    shared = result["overlap"]
+    if shared:
+        told.append(("Overlap of the two masks", f"{shared['iou']:.1%}", None))
+    for column, (name, value, delta) in zip(st.columns(len(told)), told, strict=True):
+        column.metric(name, value, delta, delta_color="off")
+    if shared:
+        st.markdown(md(overlap_text(result)))
+    if told_of(result.get("chosen", "")):
+        st.caption(md(told_of(result["chosen"])))
+
+
+def overlap_text(result: Mapping[str, Any]) -> str:
+    """How much of the mask came from the forget set, as far as the overlap can say."""
+    shared, forget = result["overlap"], result["forget"]
+    what = f"class {', '.join(forget['classes'])}" if forget["classes"] else "the share to forget"
+    return (
+        f"The strict mask and the one that saw {what} ({forget['images']:,} images) share {shared['iou']:.1%} of the weights "
+        f"that either keeps; two masks drawn at random would share {shared['chance']:.1%}. What they don't share is what the "
+        "images, and the other course of training without them, changed. The strict one is in use."
+    )
+
+
+def rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a layer."""
+    return [
+        {"layer": name, "weights": v["weights"], "kept": v["kept"], "gone, %": 100 * v["sparsity"]}
+        for name, v in result["layers"].items()
+    ]
+
+
+def live(record: RunRecord) -> None:
+    """Of a run at work: test accuracy after each epoch under the mask; partial, no result."""
+    told = [e["metrics"] for e in events(store().folder(record.id)) if e.get("attempt") == record.attempt]
+    found = {
+        m["rung"]: m["test_accuracy"] for m in told if "rung" in m and m.get("test_accuracy") is not None
+    }
+    if found:
+        last = list(found.items())[-1]
+        st.line_chart(
+            {"epoch": range(1, len(found) + 1), "test accuracy, %": [100 * v for v in found.values()]},
+            x="epoch",
+            y="test accuracy, %",
+            height=180,
+            color=plots.RETAINED,
+        )
+        st.caption(
+            md(f"Test accuracy under the mask after {last[0]}: {last[1]:.1%}. Live, not yet a result.")
+        )

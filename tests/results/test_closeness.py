@@ -1,0 +1,123 @@
+"""Distances to retraining against tables by hand and published ones."""
+
+import math
+
+import numpy as np
+import pytest
+
+from unlearn_core.results.closeness import (
+    agreement,
+    interval,
+    js_divergence,
+    noise_floor,
+    student,
+    to_retrain,
+    tow,
+    within_floor,
+)
+
+
+def evaluated(ua, mia, ra, ta):
+    return {"ua": ua, "ra": ra, "ta": ta, "mia": {"efficacy": mia} if mia is not None else None}
+
+
+def test_tow_by_hand():
+    """Forget accuracy 10 against 0, retain 98 against 100, test 92 against 94: 0.9 x 0.98 x 0.98 = 0.8644."""
+    assert tow(0.10, 0.02, 0.02) == pytest.approx(0.8644, abs=1e-4)
+    gaps = to_retrain(evaluated(0.90, 0.7, 0.98, 0.92), evaluated(1.0, 1.0, 1.0, 0.94))
+    assert gaps["tow"] == pytest.approx(0.8644, abs=1e-4)
+    assert gaps["tow_mia"] == pytest.approx(0.7 * 0.98 * 0.98)
+    assert gaps["gaps"] == pytest.approx({"ua": 0.1, "mia": 0.3, "ra": 0.02, "ta": 0.02})
+    assert gaps["avg_gap"] == pytest.approx(0.11)
+
+
+# SalUn's table 1 (CIFAR-10, ResNet-18, 10 % random): UA, RA, TA, MIA and the printed average gap, all in per cent.
+RETRAINED = (5.24, 100.00, 94.26, 12.88)
+PUBLISHED = {
+    "FT": (0.63, 99.88, 94.06, 2.70, 3.78),
+    "RL": (7.61, 99.67, 92.83, 37.36, 7.15),
+    "GA": (0.69, 99.50, 94.01, 1.70, 4.12),
+    "l1-sparse": (4.19, 97.74, 91.59, 9.84, 2.26),
+    "SalUn": (2.85, 99.62, 93.93, 14.39, 1.15),
+}
+
+
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_the_published_average_gaps(method):
+    *values, average = PUBLISHED[method]
+    plain = [evaluated(ua / 100, mia / 100, ra / 100, ta / 100) for ua, ra, ta, mia in (values, RETRAINED)]
+    assert 100 * to_retrain(*plain)["avg_gap"] == pytest.approx(average, abs=0.011)
+
+
+def test_what_is_missing_stays_unknown():
+    gaps = to_retrain(evaluated(0.9, None, 1.0, 0.9), evaluated(1.0, 1.0, 1.0, 0.9))
+    assert gaps["gaps"]["mia"] is None and gaps["avg_gap"] is None and gaps["tow_mia"] is None
+    assert gaps["tow"] == pytest.approx(0.9)
+
+
+def test_js_divergence_by_hand():
+    p, q = np.array([[0.7, 0.2, 0.1]]), np.array([[0.1, 0.2, 0.7]])
+    assert js_divergence(p, q) == pytest.approx(0.2531, abs=1e-4)
+    assert 1 - js_divergence(p, q) == pytest.approx(0.7469, abs=1e-4)  # not the 0.9156 of a mean over classes
+    assert js_divergence(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])) == pytest.approx(math.log(2))
+    assert js_divergence(np.vstack([p, p]), np.vstack([q, p])) == pytest.approx(0.2531 / 2, abs=1e-4)
+    assert math.isnan(js_divergence(p[:0], q[:0]))
+
+
+def test_agreement_counts():
+    assert agreement(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2])) == 0.75
+    assert math.isnan(agreement(np.array([], dtype=np.int64), np.array([], dtype=np.int64)))
+
+
+@pytest.mark.parametrize(
+    ("freedom", "level", "quantile"),
+    [
+        (1, 0.95, 12.706),
+        (2, 0.95, 4.303),
+        (3, 0.95, 3.182),
+        (4, 0.95, 2.776),
+        (9, 0.95, 2.262),
+        (30, 0.95, 2.042),
+        (120, 0.95, 1.980),
+        (4, 0.99, 4.604),
+        (5, 0.90, 2.015),
+        (10**6, 0.95, 1.960),
+    ],
+)
+def test_quantiles_are_those_of_the_printed_table(freedom, level, quantile):
+    assert student(freedom, level) == pytest.approx(quantile, abs=5e-4)
+
+
+def test_an_interval_by_hand():
+    five = interval([0.90, 0.92, 0.94, 0.96, 0.98])
+    assert (five.mean, five.count) == (pytest.approx(0.94), 5)
+    assert five.deviation == pytest.approx(0.0316228, abs=1e-6)
+    half = 2.776 * 0.0316228 / math.sqrt(5)
+    assert (five.low, five.high) == (
+        pytest.approx(0.94 - half, abs=1e-5),
+        pytest.approx(0.94 + half, abs=1e-5),
+    )
+    assert math.isnan(interval([0.9]).low) and interval([0.9]).mean == 0.9 and math.isnan(interval([]).mean)
+
+
+def test_intervals_hold_the_mean_19_times_of_20():
+    rng = np.random.default_rng(0)
+    hits = sum((i := interval(rng.normal(0.5, 0.1, 5).tolist())).low <= 0.5 <= i.high for _ in range(2000))
+    assert hits / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_the_noise_floor_is_the_mean_over_pairs_of_retrained_models():
+    three = [
+        evaluated(0.05, 0.10, 1.0, 0.94),
+        evaluated(0.06, 0.12, 1.0, 0.95),
+        evaluated(0.08, 0.10, 0.99, 0.94),
+    ]
+    floor = noise_floor(three)
+    assert floor["gaps"] == pytest.approx(
+        {"ua": (1 + 3 + 2) / 300, "mia": (2 + 0 + 2) / 300, "ra": (0 + 1 + 1) / 300, "ta": (1 + 0 + 1) / 300}
+    )
+    assert floor["avg_gap"] == pytest.approx(sum(floor["gaps"].values()) / 4)
+    assert floor["seeds"] == 3
+    assert noise_floor(three[:1])["avg_gap"] is None
+    assert within_floor(0.02, floor["gaps"]["ua"]) and not within_floor(0.021, floor["gaps"]["ua"])
+    assert not within_floor(None, 0.1) and not within_floor(0.0, None)

@@ -1,0 +1,111 @@
+"""Accuracies and intervals against counts by hand, published tables and torch itself."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unlearn_core.data.split import ForgetSpec, split_dataset
+from unlearn_core.errors import UnlearnError
+from unlearn_core.results.evaluation import (
+    Evaluation,
+    Predictions,
+    Tally,
+    evaluate,
+    predictions,
+    tabulate,
+    tally_of,
+    test_predictions,
+    to_plain,
+    wilson,
+    within_noise,
+)
+
+test_predictions.__test__ = False
+
+
+def test_shares_by_hand():
+    confusion = np.array([[8, 2, 0], [1, 9, 0], [5, 0, 15]])
+    plain = to_plain(Evaluation(("a", "b", "c"), (2,), confusion, Tally(30, 40), Tally(18, 20)))
+    assert plain["test_accuracy"] == pytest.approx(32 / 40)
+    assert plain["forget_test_accuracy"] == pytest.approx(15 / 20)
+    assert plain["retain_test_accuracy"] == plain["ta"] == pytest.approx(17 / 20)
+    assert plain["per_class"] == [0.8, 0.9, 0.75]
+    assert (plain["ua"], plain["ra"]) == (pytest.approx(0.25), pytest.approx(0.9))
+    assert tally_of(plain, 2) == Tally(15, 20)
+
+
+def test_a_random_share_has_no_forgotten_test_class():
+    plain = to_plain(Evaluation(("a", "b"), (), np.eye(2, dtype=int) * 5))
+    assert plain["forget_test_accuracy"] is None
+    assert plain["retain_test_accuracy"] == 1.0
+    assert plain["ua"] is None
+
+
+def test_agrees_with_a_plain_forward_pass(trained, colours):
+    split = split_dataset(colours, ForgetSpec(("green",)))
+    plain = to_plain(evaluate(trained, split))
+    with torch.no_grad():
+        answers = trained(colours.test.images).argmax(1)
+    right = answers == colours.test.labels
+    assert plain["test_accuracy"] == pytest.approx(right.double().mean().item())
+    assert plain["forget_test_accuracy"] == pytest.approx(
+        right[colours.test.labels == 1].double().mean().item()
+    )
+    with torch.no_grad():
+        forgotten = trained(split.forget.images).argmax(1) == 1
+    assert plain["ua"] == pytest.approx(1 - forgotten.double().mean().item())
+
+
+def test_predictions_keep_image_and_confidence(trained, colours):
+    split = split_dataset(colours, ForgetSpec(("red",)))
+    tested = test_predictions(trained, split)
+    assert sorted(tested.indices) == list(range(60))
+    image = colours.test.images[int(tested.indices[7])][None]
+    with torch.no_grad():
+        chances = trained(image).softmax(1)[0]
+    assert tested.confidence[7] == pytest.approx(chances[int(tested.labels[7])].item(), abs=1e-5)
+    assert tabulate(split, tested).confusion.sum() == 60
+
+
+def test_no_images_is_no_fault(trained, colours):
+    empty = predictions(trained, colours.test.select(torch.arange(0)))
+    assert empty.tally() == Tally(0, 0)
+    assert math.isnan(empty.tally().share)
+    assert isinstance(empty, Predictions)
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_against_newcombes_published_table(correct, total, low, high):
+    assert wilson(Tally(correct, total)) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+
+
+@given(st.integers(0, 200), st.integers(1, 200))
+def test_wilson_holds_the_share(correct, total):
+    tally = Tally(min(correct, total), total)
+    low, high = wilson(tally)
+    assert 0 <= low <= tally.share + 1e-12 and tally.share - 1e-12 <= high <= 1
+
+
+def test_noise():
+    # Newcombe 1998: 56/70 against 48/80 differ by 0.2 with the interval 0.0524 to 0.3339.
+    assert not within_noise(Tally(48, 80), Tally(56, 70))
+    assert within_noise(Tally(90, 100), Tally(93, 100))
+    assert not within_noise(Tally(90, 100), Tally(0, 100))
+    assert within_noise(Tally(0, 0), Tally(5, 5))
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_weights_that_have_blown_up_are_a_sentence(trained, colours, broken):
+    model = copy.deepcopy(trained)
+    with torch.no_grad():
+        next(reversed(list(model.parameters()))).fill_(broken)
+    with pytest.raises(UnlearnError, match="no longer finite"):
+        predictions(model, colours.test)

@@ -1,0 +1,210 @@
+"""Sentences: each must follow from the numbers, whichever way they point."""
+
+from typing import Any
+
+import pytest
+
+from unlearn_core.results.verdicts import came_back, come_back, finding, verdicts
+
+CLASSES = ["cat", "dog", "ship"]
+SIZE = {"parameters": 1}
+
+
+def evaluation(*right: int, forget: tuple[int, ...] = (2,)) -> dict[str, Any]:
+    """100 test images a class, so many of them right; the wrong ones go to the next class."""
+    rows = [[0, 0, 0] for _ in CLASSES]
+    for k, count in enumerate(right):
+        rows[k][k], rows[k][(k + 1) % 3] = count, 100 - count
+    return {
+        "classes": CLASSES,
+        "forget_classes": list(forget),
+        "confusion": rows,
+        "test_accuracy": sum(right) / 300,
+    }
+
+
+def result(after: dict[str, Any], rungs: list[float] | None = None, **controls: Any) -> dict[str, Any]:
+    before = evaluation(98, 97, 99)
+    course = [0.99, *(rungs or [after["confusion"][2][2] / 100])]
+    names = ["original", "pruned", *(f"epoch {i}" for i in range(1, 9))]
+    return {
+        "method": "tfidf_prune",
+        "before": before,
+        "after": after,
+        "seconds": 2.0,
+        "ladder": [
+            {"rung": n, "forget_test_accuracy": a, "retain_test_accuracy": 0.9}
+            for n, a in zip(names, course, strict=False)
+        ],
+        "controls": {name: {"evaluation": e, "seconds": 20.0} for name, e in controls.items()},
+    }
+
+
+def told(outcome: dict[str, Any]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"good": [], "bad": [], "note": []}
+    for verdict in verdicts(outcome):
+        found[verdict.tone].append(verdict.text)
+    return found
+
+
+PLAN = {"groups": [{"channels": [1, 2, 3], "layers": ["a", "b"]}, {"channels": [0], "layers": ["c"]}]}
+
+
+def test_the_finding_counts_channels_and_names_the_cost() -> None:
+    text = finding(evaluation(98, 97, 99), evaluation(98, 60, 0), PLAN, 688)
+    assert text == (
+        "Pruning 7 of 688 channels took “ship” from 99.0 to 0.0 %; "
+        "cost “dog” −37.0 points (outside noise), others within noise."
+    )
+
+
+def test_the_finding_when_nothing_else_moved() -> None:
+    text = finding(evaluation(98, 97, 99), evaluation(97, 97, 95), what="Fine-tuning")
+    assert text == "Fine-tuning took “ship” from 99.0 to 95.0 %; all other classes within noise."
+
+
+def test_the_finding_of_several_classes_and_in_the_present_tense() -> None:
+    before, after = evaluation(98, 97, 99, forget=(0, 2)), evaluation(0, 50, 0, forget=(0, 2))
+    text = finding(before, after, what="Silencing 3 channels", ahead=True)
+    assert text.startswith(
+        "Silencing 3 channels takes “cat” and “ship” from 98.5 to 0.0 %; costs “dog” −47.0 points"
+    )
+    assert text.endswith("no other class is left.")
+
+
+def test_the_finding_counts_where_many_classes_moved() -> None:
+    names = [f"c{i}" for i in range(8)]
+
+    def many(right: int) -> dict[str, Any]:
+        rows = [[0] * 8 for _ in names]
+        for k in range(8):
+            rows[k][k], rows[k][(k + 1) % 8] = right, 100 - right
+        return {"classes": names, "forget_classes": [0], "confusion": rows, "test_accuracy": right / 100}
+
+    assert "7 of 7 other classes moved by more than noise" in finding(many(95), many(40))
+
+
+def test_the_finding_of_a_random_share_speaks_of_all_classes() -> None:
+    text = finding(evaluation(90, 90, 90, forget=()), evaluation(80, 90, 90, forget=()), what="Retraining")
+    assert "took the test accuracy from 90.0 to 86.7 %" in text
+
+
+def test_a_class_that_came_back_is_said() -> None:
+    outcome = result(evaluation(98, 97, 60), [0.0, 0.3, 0.6])
+    assert come_back(outcome) == (0.0, 0.6, "pruned")
+    assert any("came back: from 0.0 % at “pruned” to 60.0 %" in text for text in told(outcome)["bad"])
+    assert came_back(outcome).endswith("though none of its images was seen in between.")
+    assert any("not forgotten" in text for text in told(outcome)["bad"])
+
+
+@pytest.mark.parametrize("method", ["gradient_ascent", "salun", "scrub", "boundary_shrink"])
+def test_of_a_method_that_trains_on_the_forget_set_it_is_not_said_that_it_saw_none(method: str) -> None:
+    outcome = {**result(evaluation(98, 97, 60), [0.0, 0.6]), "method": method}
+    assert came_back(outcome) == "The forgotten class came back: from 0.0 % at “pruned” to 60.0 % at the end."
+    assert came_back(outcome) in told(outcome)["bad"]
+
+
+def test_a_rise_within_noise_is_no_come_back() -> None:
+    assert come_back(result(evaluation(98, 97, 2), [0.0, 0.02])) is None
+    assert come_back(result(evaluation(98, 97, 0), [0.5, 0.0])) is None
+    assert came_back(result(evaluation(98, 97, 0), [0.5, 0.0])) == ""
+
+
+@pytest.mark.parametrize(("left", "tone", "words"), [(1, "bad", "do as well"), (84, "good", "does matter")])
+def test_random_channels_can_speak_against_the_scores(left: int, tone: str, words: str) -> None:
+    texts = told(result(evaluation(98, 97, 0), random_prune=evaluation(98, 97, left)))[tone]
+    assert any("Random channels" in text and words in text for text in texts)
+
+
+@pytest.mark.parametrize("left", [1, 84])
+def test_random_channels_say_nothing_of_a_method_that_prunes_none(left: int) -> None:
+    outcome = {**result(evaluation(98, 97, 0), random_prune=evaluation(98, 97, left)), "method": "scrub"}
+    assert not [text for texts in told(outcome).values() for text in texts if "Random channels" in text]
+
+
+@pytest.mark.parametrize(("left", "tone"), [(0, "bad"), (96, "good")])
+def test_fine_tuning_alone_can_speak_against_the_pruning(left: int, tone: str) -> None:
+    texts = told(result(evaluation(98, 97, 0), fine_tune=evaluation(98, 97, left)))[tone]
+    assert any("Fine-tuning alone" in text for text in texts)
+
+
+def test_a_masked_logit_is_called_hidden() -> None:
+    texts = told(result(evaluation(98, 97, 0), mask_logit=evaluation(98, 97, 0)))["note"]
+    assert any("hidden from forgotten" in text for text in texts)
+
+
+def test_retraining_says_how_much_faster_and_whether_as_good() -> None:
+    same = told(result(evaluation(98, 97, 0), retrain=evaluation(97, 98, 0)))
+    assert any("as good as retraining" in t and "10.0 times as fast" in t for t in same["good"])
+    worse = told(result(evaluation(60, 60, 0), retrain=evaluation(97, 98, 0)))
+    assert any("37.5 points below" in t for t in worse["bad"])
+    missing = told(result(evaluation(98, 97, 0)))
+    assert any("no retrained reference" in t for t in missing["note"])
+
+
+def shared(right: int, efficacy: float = 0.1, test: int = 98) -> dict[str, Any]:
+    """Of 1,000 images of a random share so many are still answered rightly."""
+    e = evaluation(test, test, test, forget=())
+    return {**e, "forget_train": [right, 1000], "ua": 1 - right / 1000, "mia": {"efficacy": efficacy}}
+
+
+def of_share(after: dict[str, Any], retrained: dict[str, Any] | None = None) -> dict[str, Any]:
+    controls = {"retrain": {"evaluation": retrained, "seconds": 20.0}} if retrained else {}
+    return {
+        "method": "scrub",
+        "before": shared(1000),
+        "after": after,
+        "seconds": 2.0,
+        "ladder": [],
+        "controls": controls,
+    }
+
+
+def test_a_random_share_without_a_reference_has_no_target() -> None:
+    [only] = verdicts(of_share(shared(960)))
+    assert only.tone == "note" and "what retraining gives" in only.text
+
+
+@pytest.mark.parametrize(
+    ("right", "tone", "words"),
+    [
+        (955, "good", "like a model that never saw them"),
+        (1000, "bad", "still knows more of them"),
+        (700, "bad", "has lost more of them"),
+    ],
+)
+def test_a_random_share_is_forgotten_as_far_as_retraining_forgets(right: int, tone: str, words: str) -> None:
+    first, *_ = verdicts(of_share(shared(right), shared(950)))
+    assert first.tone == tone and words in first.text
+    assert f"UA is {(1000 - right) / 10:.1f} %, retraining's 5.0 %, the untouched model's 0.0 %" in first.text
+
+
+def test_where_retraining_forgets_no_more_than_noise_nothing_is_claimed() -> None:
+    first, *_ = verdicts(of_share(shared(1000), shared(999)))
+    assert first.tone == "note" and "can't tell forgetting from doing nothing" in first.text
+
+
+def test_the_attack_on_a_random_share_is_compared_with_retraining() -> None:
+    texts = told(of_share(shared(955, 0.1), shared(950, 0.4)))
+    assert any("tells the two models apart" in t for t in texts["bad"])
+    texts = told(of_share(shared(955, 0.39), shared(950, 0.4)))
+    assert any("no difference outside noise" in t for t in texts["good"])
+
+
+def test_the_finding_of_a_random_share_names_its_target() -> None:
+    text = finding(shared(1000), shared(960, test=97), what="SCRUB", retrained=shared(950))
+    assert text == (
+        "SCRUB left 96.0 % of the 1000 images to forget recognised (100.0 % before, 95.0 % after retraining) and took the "
+        "test accuracy from 98.0 to 97.0 %; all classes within noise."
+    )
+
+
+def test_a_random_share_has_no_class_to_judge() -> None:
+    outcome = {**result(evaluation(98, 97, 99)), "after": evaluation(98, 97, 99, forget=())}
+    assert [v.tone for v in verdicts(outcome)] == ["note"]
+
+
+def test_a_method_that_prunes_nothing_is_not_called_pruning() -> None:
+    outcome = {**result(evaluation(98, 97, 0), fine_tune=evaluation(98, 97, 96)), "method": "scrub"}
+    texts = told(outcome)["good"]
+    assert any("this method is what made it forget" in t for t in texts)

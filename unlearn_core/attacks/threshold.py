@@ -1,0 +1,199 @@
+"""Threshold attacks: which of two groups of images does a score give away, how surely, and how far is that chance?
+
+An attack calls an image a member (trained on) where its score reaches a threshold.
+
+Paper: Song and Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning Models", USENIX Security 2021; Carlini et
+al., "Membership Inference Attacks From First Principles", S&P 2022, arXiv 2112.03570 (few false alarms); DeLong et al.,
+"Comparing the areas under two or more correlated receiver operating characteristic curves", Biometrics 1988 (intervals).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unlearn_core.attacks.membership import ThresholdCurve, threshold_curve
+from unlearn_core.errors import UnlearnError
+from unlearn_core.results.evaluation import Tally, wilson
+
+Scores = NDArray[np.float64]
+Row = dict[str, Any]
+
+FEW_ALARMS = 0.01
+_Z = 1.96
+_MOST_STEPS = 200
+_LEAST_STEP = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """A threshold attack on one model: which of two groups of images was it trained on?
+
+    Attributes:
+        members: Scores of images that it was trained on, at least before it forgot, (M,).
+        others: Scores of unseen images, (N,).
+        curve: Both error rates over thresholds.
+    """
+
+    members: Scores
+    others: Scores
+    curve: ThresholdCurve
+
+    def caught(self, threshold: float) -> Tally:
+        """Members called members."""
+        return Tally(int((self.members >= threshold).sum()), len(self.members))
+
+    def alarms(self, threshold: float) -> Tally:
+        """Unseen images called members."""
+        return Tally(int((self.others >= threshold).sum()), len(self.others))
+
+    def advantage(self, threshold: float) -> float:
+        """True alarms less false alarms, in [-1, 1]; 0 tells nothing."""
+        return self.caught(threshold).share - self.alarms(threshold).share
+
+    @property
+    def best(self) -> float:
+        """The threshold with the largest advantage."""
+        return float(self.curve.thresholds[self.curve.best])
+
+    @property
+    def largest(self) -> float:
+        """The largest advantage of all thresholds."""
+        return self.advantage(self.best)
+
+    @property
+    def blind(self) -> float:
+        """How large the largest advantage gets by chance: 95 % of attacks on two groups that don't differ stay below.
+
+        The largest advantage is the one-sided Kolmogorov-Smirnov statistic of the two groups; its asymptotic quantile.
+        """
+        m, n = len(self.members), len(self.others)
+        return min(1.0, math.sqrt(-math.log(0.05) / 2 * (m + n) / (m * n)))
+
+    def caught_at(self, most: float = FEW_ALARMS) -> Tally:
+        """Members caught by the strictest attack that raises false alarms for no more than this share of unseen images."""
+        ranked = np.sort(self.others)[::-1]
+        allowed = math.floor(most * len(ranked) + 1e-9)
+        above = ranked[allowed] if allowed < len(ranked) else -np.inf
+        return Tally(int((self.members > above).sum()), len(self.members))
+
+
+def attack(members: Scores, others: Scores) -> Attack:
+    """The attack that tells members from others.
+
+    Raises:
+        UnlearnError: One of the groups has no image.
+    """
+    if not len(members) or not len(others):
+        raise UnlearnError("One of the two groups of images has no image, so there is nothing to tell apart.")
+    return Attack(members, others, threshold_curve(members, others))
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How often an attack is right: shown a member and an unseen image, it picks the member. Half of all is guessing.
+
+    This is the area under its ROC curve.
+
+    Attributes:
+        share: In [0, 1].
+        low: Lower end of the 95 % interval over images.
+        high: Upper end.
+    """
+
+    share: float
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies within the interval."""
+        return self.low <= value <= self.high
+
+
+def chance(found: Attack) -> Chance:
+    """How often the attack picks the member of two, with DeLong's interval."""
+    of_members, of_others = _placements(found)
+    share = float(of_members.mean())
+    if share in (0.0, 1.0):
+        # All are told apart: the formula would say that this is sure, however few they are.
+        few = min(len(of_members), len(of_others))
+        return Chance(share, *wilson(Tally(round(share * few), few)))
+    half = _Z * math.sqrt(_variance(of_members) + _variance(of_others))
+    return Chance(share, max(0.0, share - half), min(1.0, share + half))
+
+
+def difference(one: Attack, two: Attack) -> Chance:
+    """By how much the first attack is more often right than the second, on the same images of another model.
+
+    Source: DeLong et al. 1988, for paired samples.
+    """
+    (a_in, a_out), (b_in, b_out) = _placements(one), _placements(two)
+    share = float(a_in.mean() - b_in.mean())
+    half = _Z * math.sqrt(_variance(a_in - b_in) + _variance(a_out - b_out))
+    return Chance(share, share - half, share + half)
+
+
+def _placements(found: Attack) -> tuple[Scores, Scores]:
+    """For each image the share of the other group that it is told apart from; a tie counts half. (M,) and (N,)."""
+    m, n = len(found.members), len(found.others)
+    members, others = np.sort(found.members), np.sort(found.others)
+    below = [np.searchsorted(others, found.members, side=side) for side in ("left", "right")]
+    above = [m - np.searchsorted(members, found.others, side=side) for side in ("right", "left")]
+    return (below[0] + below[1]) / (2 * n), (above[0] + above[1]) / (2 * m)
+
+
+def _variance(placements: Scores) -> float:
+    """Variance of the mean; a single image says nothing of it."""
+    return float(placements.var(ddof=1) / len(placements)) if len(placements) > 1 else 0.25
+
+
+def grid(low: float, high: float, best: float) -> list[float]:
+    """Thresholds that a slider offers, ascending: even steps over the range of a chart, and the best one among them.
+
+    No two lie so close together that their names would be the same: a twentieth of a unit at least, half of it beside the best.
+    """
+    steps = min(_MOST_STEPS, max(1, round((high - low) / _LEAST_STEP)))
+    even = np.linspace(low, high, steps + 1)
+    best = float(np.clip(best, low, high))
+    apart = abs(even - best) > (even[1] - even[0]) / 2
+    return sorted([*even[apart].tolist(), best])
+
+
+def histogram(scores: Scores, edges: Scores) -> list[Row]:
+    """One row a bin that holds images: its ends, how many and which share of all; the outer bins take what lies beyond."""
+    counts = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)[0]
+    return [
+        {
+            "start": float(edges[i]),
+            "end": float(edges[i + 1]),
+            "images": int(c),
+            "share": int(c) / len(scores),
+        }
+        for i, c in enumerate(counts)
+        if c
+    ]
+
+
+def rates(found: Attack, thresholds: list[float]) -> list[Row]:
+    """One row a threshold: both error rates and the advantage, as shares."""
+    return [
+        {
+            "threshold": t,
+            "missed": 1 - found.caught(t).share,
+            "false_alarms": found.alarms(t).share,
+            "advantage": found.advantage(t),
+        }
+        for t in thresholds
+    ]
+
+
+def roc(found: Attack, points: int = 300) -> list[Row]:
+    """One row a threshold that matters: shares of false alarms and of members caught, false alarms ascending."""
+    curve = threshold_curve(found.members, found.others, points)
+    rows = [
+        {"false_alarms": float(a), "caught": 1 - float(m)}
+        for m, a in zip(curve.missed, curve.false_alarms, strict=True)
+    ]
+    return rows[::-1]

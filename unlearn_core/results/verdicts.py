@@ -1,0 +1,324 @@
+"""What a result means, in sentences that its numbers bear out; also when they speak against the method."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unlearn_core.results.comparison import forget_tally, group, is_share, per_class
+from unlearn_core.results.evaluation import Tally, wilson, within_noise
+
+Plain = Mapping[str, Any]
+
+# A class counts as forgotten where no more than this share of its test images is still recognised.
+FORGOTTEN = 0.05
+RETAIN_ALONE = frozenset({"tfidf_prune", "random_prune", "fine_tune", "l1_sparse", "retrain"})
+"""Methods whose every training step is on retained images; named here, as pages read verdicts without torch."""
+_NAMED = 3
+_THE = {True: "the pruning", False: "this method"}
+_NO_TARGET = (
+    "A random share was forgotten: a model that never saw these images still recognises most of them, so UA's target is "
+    "not 100 % but what retraining gives. There is no retrained reference here; tick “Retrain” to have one trained beside it."
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence on a result.
+
+    Attributes:
+        tone: `good`, `bad` or `note`.
+        text: Plain text; names in it are as people gave them.
+    """
+
+    tone: str
+    text: str
+
+
+def finding(
+    before: Plain,
+    after: Plain,
+    plan: Plain | None = None,
+    channels: int = 0,
+    what: str = "",
+    *,
+    ahead: bool = False,
+    retrained: Plain | None = None,
+) -> str:
+    """The sentence that opens the page: what was done, what it did to what is forgotten, and what it cost.
+
+    Args:
+        before: Plain evaluation of the model compared with.
+        after: Plain evaluation of the model in question.
+        plan: The plain pruning plan, if there is one.
+        channels: Channels of the whole model before, 0 when unknown.
+        what: What was done, where nothing was pruned ("Fine-tuning").
+        ahead: Whether it is only being considered; the sentence then stands in the present tense.
+        retrained: Plain evaluation of the retrained model, where there is one: a random share's only measure.
+    """
+    if plan and plan["groups"]:
+        pruned = sum(len(g["channels"]) * len(g["layers"]) for g in plan["groups"])
+        what = f"Pruning {pruned} of {channels} channels" if channels else f"Pruning {pruned} channels"
+        what += " at random" if plan.get("reason", {}).get("direction") == "random" else ""
+    effect = _on_share(before, after, retrained) if is_share(after) else _effect(before, after, ahead)
+    return f"{what or 'This run'} {effect}; {_cost(before, after, ahead)}."
+
+
+def verdicts(result: Plain) -> list[Verdict]:
+    """What an unlearning result amounts to beside its controls."""
+    if not result["after"]["forget_classes"]:
+        return _of_share(result)
+    checks = (_gone(result), _back(result), _beside_random(result), _beside_fine_tuning(result))
+    return [v for v in (*checks, _beside_mask(result), _beside_retraining(result)) if v]
+
+
+def come_back(result: Plain) -> tuple[float, float, str] | None:
+    """Forget accuracy at its lowest, at the end, and the lowest rung; None unless the rise is outside noise."""
+    rungs = [r for r in result["ladder"] if r["rung"] != "original" and r["forget_test_accuracy"] is not None]
+    if not rungs:
+        return None
+    total = group(result["before"], forgotten=True).total
+    lowest, last = min(rungs, key=lambda r: float(r["forget_test_accuracy"])), rungs[-1]
+    low, end = (Tally(round(r["forget_test_accuracy"] * total), total) for r in (lowest, last))
+    if end.share <= low.share or within_noise(low, end):
+        return None
+    return low.share, end.share, str(lowest["rung"])
+
+
+def came_back(result: Plain) -> str:
+    """What is said of a class that came back; empty where none did."""
+    back = come_back(result)
+    if back is None:
+        return ""
+    low, end, rung = back
+    told = f"The forgotten class came back: from {_number(low)} % at “{rung}” to {_number(end)} % at the end"
+    unseen = result["method"] in RETAIN_ALONE
+    return f"{told}, though none of its images was seen in between." if unseen else f"{told}."
+
+
+def _effect(before: Plain, after: Plain, ahead: bool) -> str:
+    takes = "takes" if ahead else "took"
+    names = [before["classes"][k] for k in after["forget_classes"]]
+    if not names:
+        return f"{takes} the test accuracy from {_number(before['test_accuracy'])} to {_number(after['test_accuracy'])} %"
+    forgotten = {*before["forget_classes"], *after["forget_classes"]}
+    one, two = ({**e, "forget_classes": sorted(forgotten)} for e in (before, after))
+    shares = [group(e, forgotten=True).share for e in (one, two)]
+    return f"{takes} {_listed(names)} from {_number(shares[0])} to {_number(shares[1])} %"
+
+
+def _on_share(before: Plain, after: Plain, retrained: Plain | None) -> str:
+    """What became of a random share: recognised as often as by a model that never saw it, or not."""
+    left = forget_tally(after)
+    beside = [f"{_number(forget_tally(before).share)} % before"] if is_share(before) else []
+    if retrained is not None:
+        beside.append(f"{_number(forget_tally(retrained).share)} % after retraining")
+    told = f" ({', '.join(beside)})" if beside else ""
+    return (
+        f"left {_number(left.share)} % of the {left.total} images to forget recognised{told} and took the test accuracy "
+        f"from {_number(before['test_accuracy'])} to {_number(after['test_accuracy'])} %"
+    )
+
+
+def _cost(before: Plain, after: Plain, ahead: bool) -> str:
+    rows = [r for r in per_class(before, after) if not r["forgotten"] and r["images"]]
+    moved = sorted((r for r in rows if not r["noise"]), key=lambda r: r["difference"])
+    share = is_share(after)
+    others = "others" if moved else "all classes" if share else "all other classes"
+    if len(moved) > _NAMED:
+        worst = moved[0]
+        return (
+            f"{len(moved)} of {len(rows)} {'' if share else 'other '}classes {'move' if ahead else 'moved'} by more than noise, "
+            f"most {_quoted(worst['class'])} by {_signed(worst['difference'])} points"
+        )
+    told = ", ".join(f"{_quoted(r['class'])} {_signed(r['difference'])} points" for r in moved)
+    cost = (
+        f"{'costs' if ahead else 'cost'} {told} (outside noise), "
+        if moved and moved[-1]["difference"] < 0
+        else ""
+    )
+    cost = cost or (f"{'changes' if ahead else 'changed'} {told} (outside noise), " if moved else "")
+    rest = f"{others} within noise" if len(rows) > len(moved) else "no other class is left"
+    return f"{cost}{rest}"
+
+
+def _of_share(result: Plain) -> list[Verdict]:
+    """A random share has no forgotten class: it is forgotten as far as the model answers like one retrained without it."""
+    control = result["controls"].get("retrain")
+    if result["method"] == "retrain":
+        return [Verdict("note", "This is the retrained model itself: what all others are measured by.")]
+    if control is None:
+        return [Verdict("note", _NO_TARGET)]
+    retrained = control["evaluation"]
+    checks = (
+        _share_forgotten(result, retrained),
+        _share_hidden(result, retrained),
+        _beside_retraining(result),
+    )
+    return [v for v in checks if v]
+
+
+def _share_forgotten(result: Plain, retrained: Plain) -> Verdict:
+    before, ours, theirs = (forget_tally(e) for e in (result["before"], result["after"], retrained))
+    figures = (
+        f"UA is {_number(1 - ours.share)} %, retraining's {_number(1 - theirs.share)} %, the untouched model's "
+        f"{_number(1 - before.share)} %, on {ours.total} images"
+    )
+    if not within_noise(ours, theirs):
+        how = "still knows" if ours.share > theirs.share else "has lost"
+        return Verdict(
+            "bad", f"{figures}: it {how} more of them than a model that never saw them, outside noise."
+        )
+    if within_noise(before, theirs):
+        return Verdict(
+            "note",
+            f"{figures}: all within noise of each other, so on so few images UA can't tell forgetting from doing nothing.",
+        )
+    return Verdict("good", f"{figures}: like a model that never saw them, within noise.")
+
+
+def _share_hidden(result: Plain, retrained: Plain) -> Verdict | None:
+    ours, theirs = (_unseen(e) for e in (result["after"], retrained))
+    if ours is None or theirs is None:
+        return None
+    figures = (
+        f"The membership attack takes {_number(ours.share)} % of them for images never trained on, after retraining "
+        f"{_number(theirs.share)} %"
+    )
+    if within_noise(ours, theirs):
+        return Verdict("good", f"{figures}: no difference outside noise.")
+    return Verdict("bad", f"{figures}: it tells the two models apart.")
+
+
+def _unseen(evaluation: Plain) -> Tally | None:
+    efficacy = (evaluation.get("mia") or {}).get("efficacy")
+    total = forget_tally(evaluation).total
+    return None if efficacy is None or not total else Tally(round(efficacy * total), total)
+
+
+def _gone(result: Plain) -> Verdict:
+    left = group(result["after"], forgotten=True)
+    low, high = wilson(left)
+    interval = f"95 % interval {_number(low)} to {_number(high)} %, {left.total} test images"
+    if left.share <= FORGOTTEN:
+        return Verdict(
+            "good", f"Of the forgotten class {_number(left.share)} % is still recognised ({interval})."
+        )
+    return Verdict(
+        "bad", f"The class is not forgotten: {_number(left.share)} % is still recognised ({interval})."
+    )
+
+
+def _back(result: Plain) -> Verdict | None:
+    text = came_back(result)
+    return Verdict("bad", text) if text else None
+
+
+def _beside_random(result: Plain) -> Verdict | None:
+    control = result["controls"].get("random_prune")
+    # As many channels at random say nothing of a method that prunes none.
+    if control is None or result["method"] != "tfidf_prune":
+        return None
+    return against_random(result["after"], control["evaluation"])
+
+
+def against_random(after: Plain, random: Plain) -> Verdict:
+    """Whether the scores made the difference.
+
+    Args:
+        after: Plain evaluation of the model whose channels the scores chose.
+        random: The same where as many channels were drawn at random.
+    """
+    ours, theirs = (group(e, forgotten=True) for e in (after, random))
+    if theirs.share <= ours.share or within_noise(ours, theirs):
+        return Verdict(
+            "bad",
+            f"Random channels at the same ratio do as well ({_number(theirs.share)} % left against "
+            f"{_number(ours.share)} %): the scores are not what made the difference.",
+        )
+    return Verdict(
+        "good",
+        f"Random channels at the same ratio leave {_number(theirs.share)} %: which channels go does matter.",
+    )
+
+
+def _beside_fine_tuning(result: Plain) -> Verdict | None:
+    tallies = _beside(result, "fine_tune")
+    if tallies is None or result["method"] == "fine_tune":
+        return None
+    ours, theirs = tallies
+    pruned = bool(result.get("plan")) or result["method"] == "tfidf_prune"
+    if theirs.share <= ours.share or within_noise(ours, theirs):
+        return Verdict(
+            "bad",
+            f"Fine-tuning alone forgets as well ({_number(theirs.share)} % left): {_THE[pruned]} was not needed for that.",
+        )
+    return Verdict(
+        "good", f"Fine-tuning alone leaves {_number(theirs.share)} %: {_THE[pruned]} is what made it forget."
+    )
+
+
+def _beside_mask(result: Plain) -> Verdict | None:
+    tallies = _beside(result, "mask_logit")
+    if tallies is None or tallies[0].share > FORGOTTEN:
+        return None
+    return Verdict(
+        "note",
+        f"Masking the logit reaches {_number(tallies[1].share)} % too and forgets nothing inside: accuracy alone can't tell "
+        "hidden from forgotten.",
+    )
+
+
+def _beside_retraining(result: Plain) -> Verdict | None:
+    control = result["controls"].get("retrain")
+    if control is None:
+        if result["method"] == "retrain":
+            return None
+        return Verdict(
+            "note",
+            "There is no retrained reference for this result; tick “Retrain” to have one trained beside it.",
+        )
+    ours, theirs = (group(e, forgotten=False) for e in (result["after"], control["evaluation"]))
+    same = within_noise(ours, theirs)
+    worse = (
+        ""
+        if same
+        else f", {abs(100 * (ours.share - theirs.share)):.1f} points {'below' if ours.share < theirs.share else 'above'}"
+    )
+    seconds = control.get("seconds") or 0
+    times = (
+        f" It took {result['seconds']:.1f} s against {seconds:.1f} s ({seconds / result['seconds']:.1f} times as fast)."
+        if seconds and result["seconds"]
+        else ""
+    )
+    likeness = "as good as retraining (within noise)" if same else f"not like retraining{worse}"
+    where = "the test images" if is_share(result["after"]) else "the other classes"
+    text = f"On {where} it is {likeness}.{times}"
+    return Verdict("good" if same or ours.share > theirs.share else "bad", text)
+
+
+def _beside(result: Plain, control: str) -> tuple[Tally, Tally] | None:
+    """The forgotten classes' tally of the result and of a control; None without that control."""
+    if control not in result["controls"]:
+        return None
+    return group(result["after"], forgotten=True), group(
+        result["controls"][control]["evaluation"], forgotten=True
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [_quoted(n) for n in names[:_NAMED]]
+    if len(names) > _NAMED:
+        shown.append(f"{len(names) - _NAMED} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _quoted(name: str) -> str:
+    return f"“{name}”"
+
+
+def _number(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.1f}".replace("-", "−")

@@ -1,0 +1,1 @@
+"""Running things: jobs and their processes, the command line, estimates and sets of runs."""
