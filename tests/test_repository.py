@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -214,6 +215,76 @@ def test_the_check_refuses_in_one_sentence(
     assert ran.returncode == 1
     assert ran.stderr.startswith(sentence)
     assert ran.stderr.count("\n") == 1
+
+
+LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"
+
+
+def bare_debian(folder: Path, apt_get: str) -> dict[str, str]:
+    """The environment of a Debian machine without a Chromium, on which only `.ci/check`'s own steps are real.
+
+    Its `apt-get` writes its arguments to the file `calls` and goes on as said; nobody waits in earnest.
+    """
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in ("bash", "dirname", "env", "chmod"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    scripts = {
+        "apt-get": f'echo "$@" >> {folder}/calls\n{apt_get}',
+        "grep": f'[ "$2" = "^ID=debian$" ] || exec {shutil.which("grep")} "$@"',
+        "id": "echo 0",
+        "sleep": f'echo "$@" >> {folder}/naps',
+        **dict.fromkeys(("python", "lint-imports"), "exit 0"),
+    }
+    for name, script in scripts.items():
+        (programs / name).write_text(f"#!{shutil.which('bash')}\n{script}\n")
+        (programs / name).chmod(0o755)
+    return {"PATH": str(programs), "LETHE_VENV": str(folder)}
+
+
+def checked_on(machine: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(shutil.which("bash")), ".ci/check"],
+        cwd=ROOT,
+        env=machine,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_check_waits_while_another_apt_get_holds_a_lock(tmp_path: Path) -> None:
+    # The lists are locked twice, then the packages once.
+    chromium = f"{tmp_path}/bin/chromium"
+    machine = bare_debian(
+        tmp_path,
+        f"""
+        count=0; while read -r _; do count=$((count + 1)); done < {tmp_path}/calls
+        case $count in 1 | 2 | 4) echo '{LOCKED}' >&2; exit 100 ;; 5) : > {chromium}; chmod +x {chromium} ;; esac""",
+    )
+    ran = checked_on(machine)
+    assert ran.returncode == 0, ran.stderr
+    calls = [line.split() for line in (tmp_path / "calls").read_text("utf-8").splitlines()]
+    assert [("update" in call, "chromium" in call) for call in calls] == [(True, False)] * 3 + [
+        (False, True)
+    ] * 2
+    assert f"Chromium: {chromium}" in ran.stdout
+    assert ran.stdout.count("waiting") == 2
+    assert ran.stderr == ""
+
+
+def test_the_check_waits_for_no_longer_than_ten_minutes(tmp_path: Path) -> None:
+    ran = checked_on(bare_debian(tmp_path, f"echo '{LOCKED}' >&2; exit 100"))
+    assert ran.returncode == 1
+    assert sum(int(nap) for nap in (tmp_path / "naps").read_text("utf-8").split()) == 600
+    assert ran.stderr.startswith(f"{LOCKED}\nNo Chromium was found for the browser tests")
+
+
+def test_the_check_does_not_wait_for_what_waiting_cannot_mend(tmp_path: Path) -> None:
+    ran = checked_on(bare_debian(tmp_path, "echo 'E: Unable to locate package chromium' >&2; exit 100"))
+    assert ran.returncode == 1
+    assert not (tmp_path / "naps").exists()
+    assert ran.stderr.startswith("E: Unable to locate package chromium\nNo Chromium was found")
 
 
 def test_streamlit_takes_every_setting() -> None:
