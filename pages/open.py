@@ -10,7 +10,7 @@ from pages.parts import frame, models, selection
 from pages.parts.open import importing
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
-from unlearn_core.results.evaluation import Tally, wilson
+from unlearn_core.intervals import Tally, wilson
 
 NORMALIZATIONS = {
     "auto": "find the one that fits",
@@ -264,9 +264,13 @@ def _tried(opened: importing.Opened) -> None:
     n = opened.images
     rows = []
     for name, accuracy in opened.tried.items():
-        low, high = wilson(Tally(round(accuracy * n), n))
+        ends = wilson(Tally.nearest(accuracy, n))
         rows.append(
-            {"normalisation": name, "accuracy": 100 * accuracy, "95 % interval": f"{low:.1%} to {high:.1%}"}
+            {
+                "normalisation": name,
+                "accuracy": 100 * accuracy,
+                "95 % interval": f"{ends.low:.1%} to {ends.high:.1%}",
+            }
         )
     st.caption(f"Each normalisation that was tried, on {n:,} test images; the first one was taken.")
     bar = st.column_config.ProgressColumn("accuracy", format="%.1f %%", min_value=0, max_value=100)

@@ -1,4 +1,4 @@
-"""Accuracies and intervals against counts by hand, published tables and torch itself."""
+"""Accuracies against counts by hand and torch itself."""
 
 import copy
 import math
@@ -6,23 +6,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.errors import UnlearnError
+from unlearn_core.intervals import Tally
 from unlearn_core.results.evaluation import (
     Evaluation,
     Predictions,
-    Tally,
     evaluate,
     predictions,
     tabulate,
     tally_of,
     test_predictions,
     to_plain,
-    wilson,
-    within_noise,
 )
 
 test_predictions.__test__ = False
@@ -77,29 +73,6 @@ def test_no_images_is_no_fault(trained, colours):
     assert empty.tally() == Tally(0, 0)
     assert math.isnan(empty.tally().share)
     assert isinstance(empty, Predictions)
-
-
-@pytest.mark.parametrize(
-    ("correct", "total", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_against_newcombes_published_table(correct, total, low, high):
-    assert wilson(Tally(correct, total)) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
-
-
-@given(st.integers(0, 200), st.integers(1, 200))
-def test_wilson_holds_the_share(correct, total):
-    tally = Tally(min(correct, total), total)
-    low, high = wilson(tally)
-    assert 0 <= low <= tally.share + 1e-12 and tally.share - 1e-12 <= high <= 1
-
-
-def test_noise():
-    # Newcombe 1998: 56/70 against 48/80 differ by 0.2 with the interval 0.0524 to 0.3339.
-    assert not within_noise(Tally(48, 80), Tally(56, 70))
-    assert within_noise(Tally(90, 100), Tally(93, 100))
-    assert not within_noise(Tally(90, 100), Tally(0, 100))
-    assert within_noise(Tally(0, 0), Tally(5, 5))
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])

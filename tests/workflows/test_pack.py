@@ -14,6 +14,7 @@ from unlearn_core.checkpoints import catalog
 from unlearn_core.checkpoints.model_files import LoadedModel, fresh_like
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.split import ForgetSpec, split_dataset
+from unlearn_core.intervals import Tally, within_noise
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.results import evaluation
@@ -132,10 +133,10 @@ def _same(stored: dict[str, float], tested: evaluation.Evaluation, images: int |
     """The same accuracy to so many images; where training came between, within the noise of the test set."""
     for forgotten, name in ((True, "forget_test_accuracy"), (False, "retain_test_accuracy")):
         tally = tested.group_tally(forgotten)
-        then = evaluation.Tally(round(stored[name] * tally.total), tally.total)
+        then = Tally.nearest(stored[name], tally.total)
         if images is not None:
             assert abs(then.correct - tally.correct) <= images
-        assert evaluation.within_noise(then, tally)
+        assert within_noise(then, tally)
 
 
 def test_pack_is_small() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from unlearn_core.attacks.membership import ThresholdCurve, threshold_curve
 from unlearn_core.errors import UnlearnError
-from unlearn_core.results.evaluation import Tally, wilson
+from unlearn_core.intervals import Tally, wilson
 
 Scores = NDArray[np.float64]
 Row = dict[str, Any]
@@ -119,7 +119,8 @@ def chance(found: Attack) -> Chance:
     if share in (0.0, 1.0):
         # All are told apart: the formula would say that this is sure, however few they are.
         few = min(len(of_members), len(of_others))
-        return Chance(share, *wilson(Tally(round(share * few), few)))
+        ends = wilson(Tally.nearest(share, few))
+        return Chance(share, ends.low, ends.high)
     half = _Z * math.sqrt(_variance(of_members) + _variance(of_others))
     return Chance(share, max(0.0, share - half), min(1.0, share + half))
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from unlearn_core.experiments.trial import Trial
+from unlearn_core.intervals import Tally, wilson
 from unlearn_core.results.closeness import interval
-from unlearn_core.results.evaluation import Tally, wilson
 
 
 def by_class(trials: Sequence[Trial]) -> list[dict[str, Any]]:
@@ -39,6 +39,6 @@ def _between(known: Sequence[float], total: int) -> tuple[float | None, float | 
         found = interval(known)
         low, mean, high = max(0.0, found.low), found.mean, min(1.0, found.high)
     else:
-        mean = known[0]
-        low, high = wilson(Tally(round(mean * total), total))
+        mean, ends = known[0], wilson(Tally.nearest(known[0], total))
+        low, high = ends.low, ends.high
     return 100 * low, 100 * mean, 100 * high

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.channels.pruning import PruningPlan
 from unlearn_core.channels.scoring import tf_idf
-from unlearn_core.results.evaluation import Tally, tally_of, wilson, within_noise
+from unlearn_core.intervals import Tally, wilson, within_noise
+from unlearn_core.results.evaluation import tally_of
 
 Plain = Mapping[str, Any]
 Row = dict[str, Any]
@@ -191,17 +192,17 @@ def _rise(
 
 def _class_row(before: Plain, after: Plain, k: int) -> Row:
     one, two = tally_of(before, k), tally_of(after, k)
-    (low_b, high_b), (low_a, high_a) = wilson(one), wilson(two)
+    old, new = wilson(one), wilson(two)
     return {
         "class": before["classes"][k],
         "forgotten": k in set(after["forget_classes"]),
         "images": two.total,
         "before": 100 * one.share,
-        "before_low": 100 * low_b,
-        "before_high": 100 * high_b,
+        "before_low": 100 * old.low,
+        "before_high": 100 * old.high,
         "after": 100 * two.share,
-        "after_low": 100 * low_a,
-        "after_high": 100 * high_a,
+        "after_low": 100 * new.low,
+        "after_high": 100 * new.high,
         "difference": 100 * (two.share - one.share),
         "noise": within_noise(one, two),
     }
@@ -217,12 +218,12 @@ def _standing_row(name: str, evaluation: Plain, size: Plain, seconds: float | No
     }
     for key, forgotten in (("forgotten", True), ("retained", False)):
         tally = group(evaluation, forgotten)
-        low, high = wilson(tally)
+        ends = wilson(tally)
         there = tally.total > 0
         row |= {
             key: 100 * tally.share if there else None,
-            f"{key}_low": 100 * low if there else None,
-            f"{key}_high": 100 * high if there else None,
+            f"{key}_low": 100 * ends.low if there else None,
+            f"{key}_high": 100 * ends.high if there else None,
         }
     return {
         **row,
@@ -231,13 +232,13 @@ def _standing_row(name: str, evaluation: Plain, size: Plain, seconds: float | No
 
 
 def _rung_row(step: int, rung: str, forgotten: bool, share: float, total: int) -> Row:
-    low, high = wilson(Tally(round(share * total), total))
+    ends = wilson(Tally.nearest(share, total))
     return {
         "step": step,
         "rung": rung,
         "group": "forgotten" if forgotten else "retained",
         "accuracy": 100 * share,
-        "low": 100 * low,
-        "high": 100 * high,
+        "low": 100 * ends.low,
+        "high": 100 * ends.high,
         "images": total,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_core.errors import UnlearnError
+from unlearn_core.intervals import Tally
 from unlearn_core.progress import Report, silent
 
 if TYPE_CHECKING:
@@ -18,19 +18,6 @@ if TYPE_CHECKING:
 
     from unlearn_core.data.sets import ImageSet
     from unlearn_core.data.split import ForgetSplit
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How many of how many images were classified rightly."""
-
-    correct: int
-    total: int
-
-    @property
-    def share(self) -> float:
-        """Accuracy in [0, 1]; NaN without images."""
-        return self.correct / self.total if self.total else math.nan
 
 
 @dataclass(frozen=True)
@@ -173,37 +160,6 @@ def evaluate(model: nn.Module, split: ForgetSplit, report: Report = silent) -> E
     forget = predictions(model, split.forget, report, "evaluating the forget set").tally()
     retain = predictions(model, split.retain, report, "evaluating the retain set").tally()
     return tabulate(split, tested, forget, retain)
-
-
-def wilson(tally: Tally, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval of an accuracy, 95 % for z = 1.96; (0, 1) without images.
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
-    """
-    n = tally.total
-    if not n:
-        return 0.0, 1.0
-    centre = (tally.share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(tally.share * (1 - tally.share) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def within_noise(before: Tally, after: Tally, z: float = 1.96) -> bool:
-    """Whether a difference of two accuracies lies inside its 95 % interval.
-
-    Newcombe's hybrid score interval from the two Wilson intervals; it takes the two as independent samples, which is
-    cautious for two models on the same images.
-
-    Source: Newcombe, "Interval estimation for the difference between independent proportions", Stat. Med. 1998, method 10.
-    """
-    if not before.total or not after.total:
-        return True
-    low_b, high_b = wilson(before, z)
-    low_a, high_a = wilson(after, z)
-    difference = after.share - before.share
-    below = math.hypot(after.share - low_a, high_b - before.share)
-    above = math.hypot(high_a - after.share, before.share - low_b)
-    return difference - below <= 0 <= difference + above
 
 
 def tally_of(evaluation: Mapping[str, Any], k: int) -> Tally:

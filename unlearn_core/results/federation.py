@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearn_core.results.evaluation import Tally, wilson
+from unlearn_core.intervals import Tally, wilson
 
 Plain = Mapping[str, Any]
 Row = dict[str, Any]
@@ -246,8 +246,7 @@ def race_rows(result: Plain, label: str) -> list[Row]:
         for group, key in keys.items():
             if rung[key] is None:
                 continue
-            total = totals[group]
-            low, high = wilson(Tally(round(rung[key] * total), total))
+            ends = wilson(Tally.nearest(rung[key], totals[group]))
             rows.append(
                 {
                     "run": label,
@@ -257,8 +256,8 @@ def race_rows(result: Plain, label: str) -> list[Row]:
                     "seconds": rung["seconds"],
                     "megabytes": rung["bytes"] / 1e6,
                     "accuracy": 100 * rung[key],
-                    "low": 100 * low,
-                    "high": 100 * high,
+                    "low": 100 * ends.low,
+                    "high": 100 * ends.high,
                 }
             )
     return rows

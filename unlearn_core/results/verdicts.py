@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unlearn_core.intervals import Tally, wilson, within_noise
 from unlearn_core.results.comparison import forget_tally, group, is_share, per_class
-from unlearn_core.results.evaluation import Tally, wilson, within_noise
 
 Plain = Mapping[str, Any]
 
@@ -78,7 +78,7 @@ def come_back(result: Plain) -> tuple[float, float, str] | None:
         return None
     total = group(result["before"], forgotten=True).total
     lowest, last = min(rungs, key=lambda r: float(r["forget_test_accuracy"])), rungs[-1]
-    low, end = (Tally(round(r["forget_test_accuracy"] * total), total) for r in (lowest, last))
+    low, end = (Tally.nearest(r["forget_test_accuracy"], total) for r in (lowest, last))
     if end.share <= low.share or within_noise(low, end):
         return None
     return low.share, end.share, str(lowest["rung"])
@@ -192,13 +192,13 @@ def _share_hidden(result: Plain, retrained: Plain) -> Verdict | None:
 def _unseen(evaluation: Plain) -> Tally | None:
     efficacy = (evaluation.get("mia") or {}).get("efficacy")
     total = forget_tally(evaluation).total
-    return None if efficacy is None or not total else Tally(round(efficacy * total), total)
+    return None if efficacy is None or not total else Tally.nearest(efficacy, total)
 
 
 def _gone(result: Plain) -> Verdict:
     left = group(result["after"], forgotten=True)
-    low, high = wilson(left)
-    interval = f"95 % interval {_number(low)} to {_number(high)} %, {left.total} test images"
+    ends = wilson(left)
+    interval = f"95 % interval {_number(ends.low)} to {_number(ends.high)} %, {left.total} test images"
     if left.share <= FORGOTTEN:
         return Verdict(
             "good", f"Of the forgotten class {_number(left.share)} % is still recognised ({interval})."

@@ -26,6 +26,7 @@ from unlearn_core.federated.engine import require_flower, run_engine
 from unlearn_core.federated.partition import Positions, draw, holdings, parse_partition
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import PARAMS, FederatedRequest
+from unlearn_core.intervals import Tally
 from unlearn_core.models.inference import choose_device
 from unlearn_core.models.size import measure
 from unlearn_core.models.specs import ModelCard, ModelSpec, parse_normalization
@@ -33,7 +34,6 @@ from unlearn_core.models.training import Recipe
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Report
 from unlearn_core.results import evaluation
-from unlearn_core.results.evaluation import Tally
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.workflows.answers import (
     answers_of,

@@ -12,8 +12,8 @@ from pages.parts.downloads import table_behind
 from pages.parts.text import md
 from unlearn_core.attacks.audit import Standing
 from unlearn_core.attacks.threshold import FEW_ALARMS, roc
+from unlearn_core.intervals import wilson
 from unlearn_core.plots.standings import few_alarms, standings
-from unlearn_core.results.evaluation import wilson
 
 
 def draw(found: Audited) -> None:
@@ -39,7 +39,7 @@ def draw(found: Audited) -> None:
 
 def _row(found: Audited, name: str, each: Standing) -> dict[str, Any]:
     few = each.attack.caught_at()
-    low, high = wilson(few)
+    ends = wilson(few)
     gap = each.gap
     return {
         "name": found.label(name),
@@ -55,8 +55,8 @@ def _row(found: Audited, name: str, each: Standing) -> dict[str, Any]:
         "largest_advantage": 100 * each.attack.largest,
         "advantage_by_chance": 100 * each.attack.blind,
         "caught_at_1_percent": 100 * few.share,
-        "caught_low": 100 * low,
-        "caught_high": 100 * high,
+        "caught_low": 100 * ends.low,
+        "caught_high": 100 * ends.high,
     }
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.parts.audit.data import Audited
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import md
-from unlearn_core.results.evaluation import Tally, wilson
+from unlearn_core.intervals import Tally, wilson
 
 _COLUMNS = {
     "efficacy": "MIA efficacy, %",
@@ -93,8 +93,8 @@ def _null(found: Audited, rows: list[dict[str, Any]], measure: str) -> str:
     told = f"Here: {values['after']:.1f} %"
     if measure == "efficacy":
         total = len(found.models["after"]["forget"])
-        low, high = wilson(Tally(round(values["after"] / 100 * total), total))
-        told += f" (95 % interval {100 * low:.1f} to {100 * high:.1f}, {total:,} images)"
+        ends = wilson(Tally.nearest(values["after"] / 100, total))
+        told += f" (95 % interval {100 * ends.low:.1f} to {100 * ends.high:.1f}, {total:,} images)"
     reference = values.get("retrain")
     given = "" if reference is None else f"; retraining gave {reference:.1f} %"
     if measure != "efficacy":

@@ -12,8 +12,8 @@ from pages.parts.downloads import table_behind
 from pages.parts.text import md
 from unlearn_core.attacks.audit import SCORES, Answered, Contest, Score, span, staged
 from unlearn_core.attacks.threshold import Attack, chance, grid, histogram, rates
+from unlearn_core.intervals import Tally, wilson
 from unlearn_core.plots.attack import SELECTION, Group, Scale, alt_text, stage
-from unlearn_core.results.evaluation import Tally, wilson
 
 _BINS = 80
 _CHART = "audit stage"
@@ -233,8 +233,8 @@ def _share(tally: Tally) -> str:
 
 
 def _interval(tally: Tally) -> str:
-    low, high = wilson(tally)
-    return f"{tally.correct:,} of {tally.total:,}, 95 %: {100 * low:.0f} to {100 * high:.0f}"
+    ends = wilson(tally)
+    return f"{tally.correct:,} of {tally.total:,}, 95 %: {100 * ends.low:.0f} to {100 * ends.high:.0f}"
 
 
 _BETTER = {"confidence": "more", "entropy": "less", "loss": "less"}
