@@ -3,11 +3,22 @@
 import math
 from statistics import NormalDist
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearn_core.intervals import Interval, Tally, newcombe, wilson, within_noise
+from unlearn_core.intervals import (
+    Interval,
+    Tally,
+    delong,
+    delong_difference,
+    newcombe,
+    student,
+    student_quantile,
+    wilson,
+    within_noise,
+)
 
 Z = NormalDist().inv_cdf(0.975)
 
@@ -15,8 +26,11 @@ Z = NormalDist().inv_cdf(0.975)
 def test_an_interval_holds_its_ends_and_what_lies_between() -> None:
     ends = Interval(0.5, 0.25, 1.0)
     assert 0.25 in ends and 0.7 in ends and 1.0 in ends
-    assert 0.24 not in ends and 1.01 not in ends and float("nan") not in ends
-    assert 0.0 not in Interval(1.0, math.nan, math.nan)
+    assert 0.24 not in ends and 1.01 not in ends
+    assert ends.ends(100) == (25, 100)
+    # Of one seed nothing is known but the value.
+    assert 0.0 in Interval(1.0, math.nan, math.nan)
+    assert Interval(1.0, math.nan, math.nan).ends() == (None, None)
 
 
 def test_a_share_of_nothing_is_unknown() -> None:
@@ -94,3 +108,74 @@ def test_noise():
     assert within_noise(Tally(90, 100), Tally(93, 100))
     assert not within_noise(Tally(90, 100), Tally(0, 100))
     assert within_noise(Tally(0, 0), Tally(5, 5))
+
+
+@pytest.mark.parametrize(
+    ("freedom", "level", "quantile"),
+    [
+        (1, 0.95, 12.706),
+        (2, 0.95, 4.303),
+        (3, 0.95, 3.182),
+        (4, 0.95, 2.776),
+        (9, 0.95, 2.262),
+        (30, 0.95, 2.042),
+        (120, 0.95, 1.980),
+        (4, 0.99, 4.604),
+        (5, 0.90, 2.015),
+        (10**6, 0.95, 1.960),
+    ],
+)
+def test_quantiles_are_those_of_the_printed_table(freedom, level, quantile):
+    assert student_quantile(freedom, level) == pytest.approx(quantile, abs=5e-4)
+
+
+def test_an_interval_by_hand():
+    five = student([0.90, 0.92, 0.94, 0.96, 0.98])
+    assert (five.estimate, five.count) == (pytest.approx(0.94), 5)
+    assert five.deviation == pytest.approx(0.0316228, abs=1e-6)
+    half = 2.776 * 0.0316228 / math.sqrt(5)
+    assert (five.low, five.high) == (
+        pytest.approx(0.94 - half, abs=1e-5),
+        pytest.approx(0.94 + half, abs=1e-5),
+    )
+    assert (
+        math.isnan(student([0.9]).low) and student([0.9]).estimate == 0.9 and math.isnan(student([]).estimate)
+    )
+
+
+def test_intervals_hold_the_mean_19_times_of_20():
+    rng = np.random.default_rng(0)
+    hits = sum((i := student(rng.normal(0.5, 0.1, 5).tolist())).low <= 0.5 <= i.high for _ in range(2000))
+    assert hits / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_delong_by_hand() -> None:
+    """Of 2 x 4 pairs six are in order and one is a tie, which counts half."""
+    ends = delong(np.array([2.0, 5.0]), np.array([1.0, 2.0, 3.0, 0.0]))
+    above, below = [2.5 / 4, 1.0], [1.0, 1.5 / 2, 1 / 2, 1.0]
+    variance = np.var(above, ddof=1) / 2 + np.var(below, ddof=1) / 4
+    assert ends.estimate == pytest.approx(6.5 / 8)
+    assert ends.low == pytest.approx(6.5 / 8 - Z * math.sqrt(variance))
+    assert ends.high == 1.0
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 5), (30, 3)])
+def test_all_told_apart_is_as_sure_as_so_many_of_so_many(m, n):
+    right, wrong = delong(np.ones(m), np.zeros(n)), delong(np.zeros(m), np.ones(n))
+    few = min(m, n)
+    assert right == wilson(Tally(few, few)) and wrong == wilson(Tally(0, few))
+
+
+def test_the_difference_of_two_areas_takes_away_what_they_share() -> None:
+    """Var(A - B) = Var A + Var B - 2 Cov(A, B), from placements counted pair by pair."""
+    rng = np.random.default_rng(0)
+    one = rng.normal(0.8, 1, 30), rng.normal(0, 1, 20)
+    two = one[0] + rng.normal(0, 0.5, 30), one[1] + rng.normal(0, 0.5, 20)
+    orders = [a[:, None] > b[None] for a, b in (one, two)]
+    positives, negatives = (np.cov([order.mean(axis) for order in orders]) for axis in (1, 0))
+    shared = positives / 30 + negatives / 20
+    variance = shared[0, 0] + shared[1, 1] - 2 * shared[0, 1]
+    gap = delong_difference(one, two)
+    assert gap.estimate == pytest.approx(orders[0].mean() - orders[1].mean())
+    assert gap.high - gap.estimate == pytest.approx(Z * math.sqrt(variance))
+    assert gap.estimate - gap.low == pytest.approx(Z * math.sqrt(variance))

@@ -1,12 +1,15 @@
 """Threshold attacks against counting pair by pair, a hand table, and simulation under no difference."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
-from unlearn_core.attacks.threshold import attack, chance, difference, grid, histogram, rates, roc
+from unlearn_core.attacks.threshold import attack, auc_difference, grid, histogram, rates, roc
 from unlearn_core.errors import UnlearnError
+
+Z = NormalDist().inv_cdf(0.975)
 
 
 def drawn(n, shift=0.0, seed=0):
@@ -41,37 +44,37 @@ def test_how_often_it_is_right_is_the_share_of_pairs(ties: bool) -> None:
     members, others = drawn(57, 0.4), drawn(31, seed=1)
     if ties:
         members, others = members.round(), others.round()
-    assert chance(attack(members, others)).share == pytest.approx(pairs(members, others))
+    assert attack(members, others).auc.estimate == pytest.approx(pairs(members, others))
 
 
 def test_the_interval_is_delongs_from_pairs() -> None:
     members, others = drawn(40, 0.7), drawn(25, seed=1)
     higher = members[:, None] > others[None]
     variance = higher.mean(1).var(ddof=1) / 40 + higher.mean(0).var(ddof=1) / 25
-    right = chance(attack(members, others))
-    assert right.high - right.share == pytest.approx(1.96 * math.sqrt(variance))
-    assert right.share - right.low == pytest.approx(1.96 * math.sqrt(variance))
+    right = attack(members, others).auc
+    assert right.high - right.estimate == pytest.approx(Z * math.sqrt(variance))
+    assert right.estimate - right.low == pytest.approx(Z * math.sqrt(variance))
 
 
 def test_the_interval_covers_in_about_95_of_100_draws() -> None:
     truth = 0.5 * (1 + math.erf(0.5 / 2))  # of two unit normals half a deviation apart
     held = 0
     for seed in range(400):
-        right = chance(attack(drawn(60, 0.5, 2 * seed), drawn(50, 0, 2 * seed + 1)))
-        held += right.holds(truth)
+        right = attack(drawn(60, 0.5, 2 * seed), drawn(50, 0, 2 * seed + 1)).auc
+        held += truth in right
     assert 0.92 <= held / 400 <= 0.98
 
 
 def test_few_images_told_apart_without_error_are_not_certain() -> None:
-    right = chance(attack(np.array([3.0, 4.0]), np.array([1.0, 2.0])))
-    assert right.share == 1.0 and right.low < 0.5
-    wrong = chance(attack(np.array([1.0]), np.array([2.0, 3.0])))
-    assert wrong.share == 0.0 and wrong.high > 0.5
+    right = attack(np.array([3.0, 4.0]), np.array([1.0, 2.0])).auc
+    assert right.estimate == 1.0 and right.low < 0.5
+    wrong = attack(np.array([1.0]), np.array([2.0, 3.0])).auc
+    assert wrong.estimate == 0.0 and wrong.high > 0.5
 
 
 def test_constant_answers_tell_nothing() -> None:
-    right = chance(attack(np.zeros(20), np.zeros(9)))
-    assert (right.share, right.low, right.high) == (0.5, 0.5, 0.5)
+    right = attack(np.zeros(20), np.zeros(9)).auc
+    assert (right.estimate, right.low, right.high) == (0.5, 0.5, 0.5)
     assert attack(np.zeros(20), np.zeros(9)).largest == 0.0
 
 
@@ -79,11 +82,11 @@ def test_the_difference_is_paired() -> None:
     """On the same images of nearly the same model it is far surer than two samples would be."""
     members, others = drawn(80, 0.5), drawn(70, seed=1)
     one, two = attack(members, others), attack(members + drawn(80, 0, 2) / 50, others)
-    gap = difference(one, two)
-    assert gap.share == pytest.approx(chance(one).share - chance(two).share)
-    assert gap.high - gap.low < (chance(one).high - chance(one).low) / 4
-    assert difference(one, one) == difference(two, two)
-    assert difference(one, one).low == 0
+    gap = auc_difference(one, two)
+    assert gap.estimate == pytest.approx(one.auc.estimate - two.auc.estimate)
+    assert gap.high - gap.low < (one.auc.high - one.auc.low) / 4
+    assert auc_difference(one, one) == auc_difference(two, two)
+    assert auc_difference(one, one).low == 0
 
 
 def test_a_blind_attack_stays_below_its_bound_in_about_95_of_100_draws() -> None:

@@ -114,7 +114,7 @@ def test_gaps_are_to_the_retrained_model_of_the_same_sparsity_and_seed(swept):
     tuned = trials_at(swept, series(swept, "fine_tune"), DENSE)
     assert [round(avg_gap(swept, t), 6) for t in tuned] == [0.08, 0.082]
     sparse = values_at(swept, series(swept, "fine_tune"), SPARSE)["avg_gap"]
-    assert (sparse.mean, sparse.count) == (pytest.approx(0.021), 2)
+    assert (sparse.estimate, sparse.count) == (pytest.approx(0.021), 2)
     assert values_at(swept, series(swept, "retrain"), DENSE)["avg_gap"].count == 0
 
 
@@ -144,7 +144,7 @@ def test_the_table_and_the_sweep_give_the_same_gaps():
     rows = {r.method: r.gap for r in table(trials)}
     for method, gap in (("fine_tune", 0.2), ("fisher", 0.4)):
         found = values_at(family, series(family, method), DENSE)["avg_gap"]
-        assert found.mean == pytest.approx(gap) == pytest.approx(rows[method])
+        assert found.estimate == pytest.approx(gap) == pytest.approx(rows[method])
     (drawn,) = retrained_at(family, DENSE)
     assert drawn.ua == 0.3  # not what somebody tried
 
@@ -240,4 +240,4 @@ def test_run_time_is_that_of_one_machine():
     (family,) = families([trial("scrub", seconds=2.0), trial("scrub", seed=1, seconds=8.0, source=own)])
     (series,) = series_of(family)
     values = values_at(family, series, DENSE)
-    assert (values["ua"].count, values["seconds"].count, values["seconds"].mean) == (2, 1, 2.0)
+    assert (values["ua"].count, values["seconds"].count, values["seconds"].estimate) == (2, 1, 2.0)

@@ -20,11 +20,11 @@ def row_of(rows: list[Row], method: str) -> Row:
 
 def test_gaps_are_those_of_the_hand_table(trial: Make) -> None:
     row = row_of(table([trial("fine_tune"), trial("retrain")]), "fine_tune")
-    gaps = {name: known.mean for name, known in row.gaps.items()}
+    gaps = {name: known.estimate for name, known in row.gaps.items()}
     assert gaps == pytest.approx({"ua": 0.1, "mia": 0.2, "ra": 0.02, "ta": 0.02, AVERAGE: 0.085})
     assert row.signed == pytest.approx({"ua": -0.1, "mia": -0.2, "ra": -0.02, "ta": -0.02})
-    assert row.tow.mean == pytest.approx(0.9 * 0.98 * 0.98)
-    assert row.tow_mia.mean == pytest.approx(0.8 * 0.98 * 0.98)
+    assert row.tow.estimate == pytest.approx(0.9 * 0.98 * 0.98)
+    assert row.tow_mia.estimate == pytest.approx(0.8 * 0.98 * 0.98)
 
 
 def test_seeds_make_one_row_with_students_interval(trial: Make) -> None:
@@ -32,8 +32,8 @@ def test_seeds_make_one_row_with_students_interval(trial: Make) -> None:
     accuracies = (0.92, 0.90, 0.97)
     trials = [trial("fine_tune", seed=s, ta=ta) for s, ta in enumerate(accuracies)]
     (row,) = table(trials)
-    low, high = stats.t.interval(0.95, 2, loc=row.values["ta"].mean, scale=stats.sem(accuracies))
-    assert row.values["ta"].mean == pytest.approx(sum(accuracies) / 3)
+    low, high = stats.t.interval(0.95, 2, loc=row.values["ta"].estimate, scale=stats.sem(accuracies))
+    assert row.values["ta"].estimate == pytest.approx(sum(accuracies) / 3)
     assert (row.values["ta"].low, row.values["ta"].high) == pytest.approx((low, high), abs=1e-9)
     assert [t.seed for t in row.trials] == [0, 1, 2]
 
@@ -47,7 +47,7 @@ def test_each_seed_is_measured_by_the_retraining_of_its_own(trial: Make) -> None
         trial("fine_tune", seed=1, ta=0.92),
     ]
     row = row_of(table(trials), "fine_tune")
-    assert row.gaps["ta"].mean == pytest.approx(0.02)
+    assert row.gaps["ta"].estimate == pytest.approx(0.02)
     assert row.signed["ta"] == pytest.approx(0.0)
     assert not row.remarks
 
@@ -61,7 +61,7 @@ def test_a_random_share_is_measured_by_the_retraining_of_the_same_images(trial: 
         trial("fine_tune", seed=2, digest="third", ua=0.5, **share),
     ]
     row = row_of(table(trials), "fine_tune")
-    assert row.gaps["ua"].mean == pytest.approx(0.0)
+    assert row.gaps["ua"].estimate == pytest.approx(0.0)
     assert row.gaps["ua"].count == 1
     assert row.values["ua"].count == 2
 
@@ -105,8 +105,8 @@ def test_a_strict_mask_and_one_that_leaks_are_rows_of_their_own(trial: Make) -> 
         trial("fine_tune", **strict),
     ]
     rows = {r.sparsifier: r for r in table(trials) if r.method == "fine_tune"}
-    assert rows["omp"].gaps["ta"].mean == pytest.approx(0.01)
-    assert rows["omp, strict"].gaps["ta"].mean == pytest.approx(0.02)
+    assert rows["omp"].gaps["ta"].estimate == pytest.approx(0.01)
+    assert rows["omp, strict"].gaps["ta"].estimate == pytest.approx(0.02)
     assert rows["omp, strict"].remarks == ("dense retraining",)
 
 
@@ -114,10 +114,10 @@ def test_a_sparse_model_is_measured_by_retraining_as_sparse_else_by_dense(trial:
     sparse = {"sparsity": 0.95, "sparsifier": "omp"}
     trials = [trial("retrain"), trial("fine_tune", **sparse), trial("retrain", ta=0.91, **sparse)]
     row = row_of(table(trials), "fine_tune")
-    assert row.gaps["ta"].mean == pytest.approx(0.01)
+    assert row.gaps["ta"].estimate == pytest.approx(0.01)
     assert not row.remarks
     without = row_of(table(trials[:2]), "fine_tune")
-    assert without.gaps["ta"].mean == pytest.approx(0.02)
+    assert without.gaps["ta"].estimate == pytest.approx(0.02)
     assert without.remarks == ("dense retraining",)
     dense = row_of(table([trial("fine_tune"), trials[2]]), "fine_tune")
     assert not dense.reference, "a dense model has nothing in common with retraining under a mask"
@@ -136,7 +136,7 @@ def test_times_are_told_by_what_they_are_shares_of(trial: Make) -> None:
     assert pruned.share == pytest.approx(0.3)
     assert pruned.share_same == pytest.approx(3 / 4)
     assert pruned.epochs == pytest.approx(3 / 0.5)
-    assert pruned.values["preparing"].mean == pytest.approx(1.0)
+    assert pruned.values["preparing"].estimate == pytest.approx(1.0)
     assert row_of(rows, "scrub").share_same is None, "retraining never reached 99 %"
 
 
@@ -152,7 +152,7 @@ def test_the_reference_stands_first_and_unknown_gaps_last(trial: Make) -> None:
     assert [r.method for r in rows] == ["retrain", "mask_logit", "fine_tune", "scrub", "salun"]
     assert [r.kind for r in rows] == ["reference", "control", "method", "method", "method"]
     assert rows[-1].gap is None
-    assert rows[-1].gaps["ua"].mean == pytest.approx(0.1)
+    assert rows[-1].gaps["ua"].estimate == pytest.approx(0.1)
 
 
 def test_retraining_with_settings_of_ones_own_is_no_reference(trial: Make) -> None:
@@ -162,14 +162,14 @@ def test_retraining_with_settings_of_ones_own_is_no_reference(trial: Make) -> No
         ("reference", {"epochs": 9}),
         ("method", {"epochs": 1}),
     ]
-    assert row_of(rows, "fine_tune").gaps["ta"].mean == pytest.approx(0.02)
+    assert row_of(rows, "fine_tune").gaps["ta"].estimate == pytest.approx(0.02)
 
 
 def test_without_retraining_there_are_values_but_no_gaps(trial: Make) -> None:
     (row,) = table([trial("fine_tune")])
     assert (row.gaps, row.reference, row.share, row.inside) == ({}, "", None, frozenset())
-    assert math.isnan(row.tow.mean)
-    assert row.values["ua"].mean == 0.9
+    assert math.isnan(row.tow.estimate)
+    assert row.values["ua"].estimate == 0.9
 
 
 def test_the_same_seed_counts_once_and_the_fuller_trial_wins(trial: Make) -> None:
@@ -189,7 +189,7 @@ def test_a_stored_reference_counts_once_however_many_runs_bring_it(trial: Make) 
 
 def test_a_study_keeps_rows_of_its_own(trial: Make) -> None:
     rows = table([trial("fine_tune", seconds=1.0), trial("fine_tune", source="a-study", seconds=100.0)])
-    assert sorted((r.stored, r.values["seconds"].mean) for r in rows) == [("", 1.0), ("a-study", 100.0)]
+    assert sorted((r.stored, r.values["seconds"].estimate) for r in rows) == [("", 1.0), ("a-study", 100.0)]
 
 
 def test_scenarios_part_what_cannot_be_compared(trial: Make) -> None:
@@ -215,8 +215,8 @@ def test_what_clients_made_is_measured_by_what_the_same_clients_retrained(trial:
     ours = trial("federated_tfidf_prune", params={**clients, "rounds": 5}, ta=0.91)
     rows = table([trial("retrain", ta=0.8), trial("fine_tune", ta=0.8), ours, *federated])
     row = row_of(rows, "federated_tfidf_prune")
-    assert row.gaps["ta"].mean == pytest.approx(0.01) and row.remarks == ()
-    assert row_of(rows, "fine_tune").gaps["ta"].mean == 0, "one place is measured by one place"
+    assert row.gaps["ta"].estimate == pytest.approx(0.01) and row.remarks == ()
+    assert row_of(rows, "fine_tune").gaps["ta"].estimate == 0, "one place is measured by one place"
     alone = row_of(table([trial("retrain", ta=0.8), ours]), "federated_tfidf_prune")
     assert alone.remarks == ("retraining in one place",)
     other = row_of(table([federated[1], ours]), "federated_tfidf_prune")

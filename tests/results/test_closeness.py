@@ -7,10 +7,8 @@ import pytest
 
 from unlearn_core.results.closeness import (
     agreement,
-    interval,
     js_divergence,
     noise_floor,
-    student,
     to_retrain,
     tow,
     within_floor,
@@ -67,43 +65,6 @@ def test_js_divergence_by_hand():
 def test_agreement_counts():
     assert agreement(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2])) == 0.75
     assert math.isnan(agreement(np.array([], dtype=np.int64), np.array([], dtype=np.int64)))
-
-
-@pytest.mark.parametrize(
-    ("freedom", "level", "quantile"),
-    [
-        (1, 0.95, 12.706),
-        (2, 0.95, 4.303),
-        (3, 0.95, 3.182),
-        (4, 0.95, 2.776),
-        (9, 0.95, 2.262),
-        (30, 0.95, 2.042),
-        (120, 0.95, 1.980),
-        (4, 0.99, 4.604),
-        (5, 0.90, 2.015),
-        (10**6, 0.95, 1.960),
-    ],
-)
-def test_quantiles_are_those_of_the_printed_table(freedom, level, quantile):
-    assert student(freedom, level) == pytest.approx(quantile, abs=5e-4)
-
-
-def test_an_interval_by_hand():
-    five = interval([0.90, 0.92, 0.94, 0.96, 0.98])
-    assert (five.mean, five.count) == (pytest.approx(0.94), 5)
-    assert five.deviation == pytest.approx(0.0316228, abs=1e-6)
-    half = 2.776 * 0.0316228 / math.sqrt(5)
-    assert (five.low, five.high) == (
-        pytest.approx(0.94 - half, abs=1e-5),
-        pytest.approx(0.94 + half, abs=1e-5),
-    )
-    assert math.isnan(interval([0.9]).low) and interval([0.9]).mean == 0.9 and math.isnan(interval([]).mean)
-
-
-def test_intervals_hold_the_mean_19_times_of_20():
-    rng = np.random.default_rng(0)
-    hits = sum((i := interval(rng.normal(0.5, 0.1, 5).tolist())).low <= 0.5 <= i.high for _ in range(2000))
-    assert hits / 2000 == pytest.approx(0.95, abs=0.015)
 
 
 def test_the_noise_floor_is_the_mean_over_pairs_of_retrained_models():

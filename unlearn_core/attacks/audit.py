@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_core.attacks.membership import attack_order, modified_entropy
-from unlearn_core.attacks.threshold import Attack, Chance, attack, chance, difference
+from unlearn_core.attacks.threshold import Attack, attack, auc_difference
 from unlearn_core.errors import UnlearnError
+from unlearn_core.intervals import Interval
 from unlearn_core.results.evaluation import Predictions
 
 Scores = NDArray[np.float64]
@@ -220,14 +221,14 @@ class Standing:
     """How the attack fares on one model beside the retrained one.
 
     Attributes:
-        chance: How often it is right.
+        auc: How often it is right.
         gap: By how much more often than on the retrained model; None where there is none, or this is it.
         noise: Whether it can't be told from the retrained model, or from guessing.
         attack: The attack itself.
     """
 
-    chance: Chance
-    gap: Chance | None
+    auc: Interval
+    gap: Interval | None
     noise: bool
     attack: Attack
 
@@ -239,12 +240,12 @@ def standings(
     attacks = {name: staged(answers, contest, score) for name, answers in models.items()}
     found = {}
     for name, each in attacks.items():
-        right = chance(each)
+        auc = each.auc
         compared = retrained in attacks and name != retrained
-        gap = difference(each, attacks[retrained]) if compared else None
+        gap = auc_difference(each, attacks[retrained]) if compared else None
         # One retraining differs from the next by more than these intervals over images know: a trace has to show in both.
-        noise = right.holds(0.5) or (gap is not None and gap.holds(0.0))
-        found[name] = Standing(right, gap, noise, each)
+        noise = 0.5 in auc or (gap is not None and 0.0 in gap)
+        found[name] = Standing(auc, gap, noise, each)
     return found
 
 
@@ -258,22 +259,22 @@ def finding(found: Mapping[str, Standing], members: str, others: str, retrained:
         retrained: Whether this run's own method is retraining.
     """
     after, before = found["after"], found["before"]
-    right = f"in {_cent(after.chance.share)} % of cases ({_interval(after.chance)}, 50 is guessing)"
+    right = f"in {_cent(after.auc.estimate)} % of cases ({_interval(after.auc)}, 50 is guessing)"
     done = "retraining" if retrained else "forgetting"
     first = f"After {done}, an attack that is shown {members} and {others} tells which is which {right}; {_judged(found)}."
-    if before.chance.holds(0.5):
-        was = f"Before it was {_cent(before.chance.share)}, no better than guessing: there was nothing for this attack to find."
+    if 0.5 in before.auc:
+        was = f"Before it was {_cent(before.auc.estimate)}, no better than guessing: there was nothing for this attack to find."
     else:
-        was = f"Before it was {_cent(before.chance.share)} ({_interval(before.chance)})."
+        was = f"Before it was {_cent(before.auc.estimate)} ({_interval(before.auc)})."
     return f"{first} {was}"
 
 
 def _judged(found: Mapping[str, Standing]) -> str:
     after, reference = found["after"], found.get("retrain")
     if after.gap is None or reference is None:
-        return "that is no better than guessing" if after.noise else _way(after.chance.share - 0.5)
-    told = f"on the retrained model it is {_cent(reference.chance.share)}"
-    return f"{told}: no difference beyond noise" if after.noise else f"{told}: {_way(after.gap.share)}"
+        return "that is no better than guessing" if after.noise else _way(after.auc.estimate - 0.5)
+    told = f"on the retrained model it is {_cent(reference.auc.estimate)}"
+    return f"{told}: no difference beyond noise" if after.noise else f"{told}: {_way(after.gap.estimate)}"
 
 
 def _way(gap: float) -> str:
@@ -286,5 +287,5 @@ def _cent(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
-def _interval(right: Chance) -> str:
+def _interval(right: Interval) -> str:
     return f"95 % interval {_cent(right.low)} to {_cent(right.high)}"

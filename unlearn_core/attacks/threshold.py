@@ -3,8 +3,7 @@
 An attack calls an image a member (trained on) where its score reaches a threshold.
 
 Paper: Song and Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning Models", USENIX Security 2021; Carlini et
-al., "Membership Inference Attacks From First Principles", S&P 2022, arXiv 2112.03570 (few false alarms); DeLong et al.,
-"Comparing the areas under two or more correlated receiver operating characteristic curves", Biometrics 1988 (intervals).
+al., "Membership Inference Attacks From First Principles", S&P 2022, arXiv 2112.03570 (few false alarms).
 """
 
 import math
@@ -16,13 +15,12 @@ from numpy.typing import NDArray
 
 from unlearn_core.attacks.membership import ThresholdCurve, threshold_curve
 from unlearn_core.errors import UnlearnError
-from unlearn_core.intervals import Tally, wilson
+from unlearn_core.intervals import Interval, Tally, delong, delong_difference
 
 Scores = NDArray[np.float64]
 Row = dict[str, Any]
 
 FEW_ALARMS = 0.01
-_Z = 1.96
 _MOST_STEPS = 200
 _LEAST_STEP = 0.05
 
@@ -72,6 +70,11 @@ class Attack:
         m, n = len(self.members), len(self.others)
         return min(1.0, math.sqrt(-math.log(0.05) / 2 * (m + n) / (m * n)))
 
+    @property
+    def auc(self) -> Interval:
+        """How often it is right, shown a member and an unseen image: the area under its ROC curve. Half of all is guessing."""
+        return delong(self.members, self.others)
+
     def caught_at(self, most: float = FEW_ALARMS) -> Tally:
         """Members caught by the strictest attack that raises false alarms for no more than this share of unseen images."""
         ranked = np.sort(self.others)[::-1]
@@ -91,63 +94,9 @@ def attack(members: Scores, others: Scores) -> Attack:
     return Attack(members, others, threshold_curve(members, others))
 
 
-@dataclass(frozen=True)
-class Chance:
-    """How often an attack is right: shown a member and an unseen image, it picks the member. Half of all is guessing.
-
-    This is the area under its ROC curve.
-
-    Attributes:
-        share: In [0, 1].
-        low: Lower end of the 95 % interval over images.
-        high: Upper end.
-    """
-
-    share: float
-    low: float
-    high: float
-
-    def holds(self, value: float) -> bool:
-        """Whether a value lies within the interval."""
-        return self.low <= value <= self.high
-
-
-def chance(found: Attack) -> Chance:
-    """How often the attack picks the member of two, with DeLong's interval."""
-    of_members, of_others = _placements(found)
-    share = float(of_members.mean())
-    if share in (0.0, 1.0):
-        # All are told apart: the formula would say that this is sure, however few they are.
-        few = min(len(of_members), len(of_others))
-        ends = wilson(Tally.nearest(share, few))
-        return Chance(share, ends.low, ends.high)
-    half = _Z * math.sqrt(_variance(of_members) + _variance(of_others))
-    return Chance(share, max(0.0, share - half), min(1.0, share + half))
-
-
-def difference(one: Attack, two: Attack) -> Chance:
-    """By how much the first attack is more often right than the second, on the same images of another model.
-
-    Source: DeLong et al. 1988, for paired samples.
-    """
-    (a_in, a_out), (b_in, b_out) = _placements(one), _placements(two)
-    share = float(a_in.mean() - b_in.mean())
-    half = _Z * math.sqrt(_variance(a_in - b_in) + _variance(a_out - b_out))
-    return Chance(share, share - half, share + half)
-
-
-def _placements(found: Attack) -> tuple[Scores, Scores]:
-    """For each image the share of the other group that it is told apart from; a tie counts half. (M,) and (N,)."""
-    m, n = len(found.members), len(found.others)
-    members, others = np.sort(found.members), np.sort(found.others)
-    below = [np.searchsorted(others, found.members, side=side) for side in ("left", "right")]
-    above = [m - np.searchsorted(members, found.others, side=side) for side in ("right", "left")]
-    return (below[0] + below[1]) / (2 * n), (above[0] + above[1]) / (2 * m)
-
-
-def _variance(placements: Scores) -> float:
-    """Variance of the mean; a single image says nothing of it."""
-    return float(placements.var(ddof=1) / len(placements)) if len(placements) > 1 else 0.25
+def auc_difference(one: Attack, two: Attack) -> Interval:
+    """By how much the first attack is more often right than the second, on the same images of another model."""
+    return delong_difference((one.members, one.others), (two.members, two.others))
 
 
 def grid(low: float, high: float, best: float) -> list[float]:

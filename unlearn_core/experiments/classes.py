@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unlearn_core.experiments.trial import Trial
-from unlearn_core.intervals import Tally, wilson
-from unlearn_core.results.closeness import interval
+from unlearn_core.intervals import Tally, student, wilson
 
 
 def by_class(trials: Sequence[Trial]) -> list[dict[str, Any]]:
@@ -36,9 +35,9 @@ def _between(known: Sequence[float], total: int) -> tuple[float | None, float | 
     if not known:
         return None, None, None
     if len(known) > 1:
-        found = interval(known)
-        low, mean, high = max(0.0, found.low), found.mean, min(1.0, found.high)
+        over_seeds = student(known)
+        low, mean, high = max(0.0, over_seeds.low), over_seeds.estimate, min(1.0, over_seeds.high)
     else:
-        mean, ends = known[0], wilson(Tally.nearest(known[0], total))
-        low, high = ends.low, ends.high
+        of_images = wilson(Tally.nearest(known[0], total))
+        low, mean, high = of_images.low, known[0], of_images.high
     return 100 * low, 100 * mean, 100 * high

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unlearn_core.results.closeness import interval
+from unlearn_core.intervals import student
 
 Plain = Mapping[str, Any]
 
@@ -71,17 +71,17 @@ def relative(points: Sequence[Point]) -> list[dict[str, Any]]:
                 if p.sparsity == sparsity and p.seed in dense and getattr(dense[p.seed], key)
             ]
             if ratios:
-                found = interval(ratios)
-                ends = (found.low, found.high) if found.count > 1 else (None, None)
+                mean = student(ratios)
+                low, high = mean.ends()
                 rows.append(
                     {
                         "series": label,
                         "key": key,
                         "sparsity": 100 * sparsity,
-                        "mean": found.mean,
-                        "low": ends[0],
-                        "high": ends[1],
-                        "seeds": found.count,
+                        "mean": mean.estimate,
+                        "low": low,
+                        "high": high,
+                        "seeds": mean.count,
                     }
                 )
     return rows

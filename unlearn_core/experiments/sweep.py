@@ -5,7 +5,6 @@ Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 202
 
 import hashlib
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,8 @@ from unlearn_core.experiments.pairing import (
     references,
 )
 from unlearn_core.experiments.trial import CONTROLS, ORIGINAL, REFERENCE, Trial
-from unlearn_core.results.closeness import MEASURES, Interval, interval, to_retrain
+from unlearn_core.intervals import Mean, student
+from unlearn_core.results.closeness import MEASURES, to_retrain
 
 Plain = Mapping[str, Any]
 Settings = tuple[tuple[str, str], ...]
@@ -156,7 +156,7 @@ def avg_gap(family: Family, trial: Trial) -> float | None:
     return found
 
 
-def values_at(family: Family, series: Series, place: Place) -> dict[str, Interval]:
+def values_at(family: Family, series: Series, place: Place) -> dict[str, Mean]:
     """Each quantity's mean and 95 % interval over seeds; a count of 0 where it wasn't measured.
 
     Seconds are one machine's: those of the stored trials, where there are any.
@@ -165,7 +165,7 @@ def values_at(family: Family, series: Series, place: Place) -> dict[str, Interva
     found = {name: [getattr(t, name) for t in there] for name in MEASURES}
     found["seconds"] = [t.seconds for t in there if bool(t.stored) == family.stored]
     found["avg_gap"] = [] if series.method == REFERENCE else [avg_gap(family, t) for t in there]
-    return {name: interval([v for v in values if v is not None]) for name, values in found.items()}
+    return {name: student([v for v in values if v is not None]) for name, values in found.items()}
 
 
 def floor_at(family: Family, place: Place) -> float | None:
@@ -209,14 +209,14 @@ def change(family: Family, series: Series, place: Place, quantity: str = "avg_ga
     if not shared:
         return None
     dense, sparse = ([side[s] for s in shared] for side in both)
-    found = interval([b - a for a, b in zip(dense, sparse, strict=True)])
+    moved = student([b - a for a, b in zip(dense, sparse, strict=True)])
     return {
         "dense": fmean(dense),
         "sparse": fmean(sparse),
-        "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
-        "clear": len(shared) > 1 and (found.low > 0 or found.high < 0),
+        "difference": moved.estimate,
+        "low": moved.low,
+        "high": moved.high,
+        "clear": 0.0 not in moved,
         "seeds": len(shared),
     }
 
@@ -268,10 +268,16 @@ def _by_seed(family: Family, series: Series, place: Place, quantity: str) -> dic
     return {seed: float(value) for seed, value in values.items() if value is not None}
 
 
-def _row(quantity: str, value: Interval) -> dict[str, Any]:
+def _row(quantity: str, value: Mean) -> dict[str, Any]:
     scale = 1 if quantity == "seconds" else 100
-    low, high = (None if math.isnan(end) else scale * end for end in (value.low, value.high))
-    return {"quantity": quantity, "mean": scale * value.mean, "low": low, "high": high, "seeds": value.count}
+    low, high = value.ends(scale)
+    return {
+        "quantity": quantity,
+        "mean": scale * value.estimate,
+        "low": low,
+        "high": high,
+        "seeds": value.count,
+    }
 
 
 def _where(place: Place) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from unlearn_core.experiments.pairing import (
     short,
 )
 from unlearn_core.experiments.trial import CONTROLS, FEDERATED, Trial
-from unlearn_core.results.closeness import MEASURES, Interval, interval, to_retrain, within_floor
+from unlearn_core.intervals import Mean, student
+from unlearn_core.results.closeness import MEASURES, to_retrain, within_floor
 
 MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "preparing", "sparsifying")
 """What a row has the mean of over its seeds."""
 
-Known = Mapping[str, Interval]
+Known = Mapping[str, Mean]
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ class Row:
     values: Known
     gaps: Known
     signed: Mapping[str, float | None]
-    tow: Interval
-    tow_mia: Interval
+    tow: Mean
+    tow_mia: Mean
     js: Mapping[str, float]
     agreement: Mapping[str, float]
     reference: str
@@ -115,7 +116,7 @@ class Row:
     def gap(self) -> float | None:
         """The average gap; None where it is unknown."""
         known = self.gaps.get(AVERAGE)
-        return known.mean if known else None
+        return known.estimate if known else None
 
 
 def scenarios(trials: Iterable[Trial]) -> list[Scenario]:
@@ -170,7 +171,7 @@ def _row(
     reference = key_of(pairs[0][1]) if pairs else ""
     floor = floor_of(kept.get(reference, ()))
     values = {name: _known([getattr(t, name) for t in members]) for name in MEASURED}
-    seconds = values["seconds"].mean if values["seconds"].count else None
+    seconds = values["seconds"].estimate if values["seconds"].count else None
     kind = _kind(first.method, [t is p for t, p in pairs])
     return Row(
         key=key,
@@ -193,7 +194,7 @@ def _row(
         reference=reference,
         remarks=_remarks(pairs),
         floor=floor,
-        inside=frozenset(n for n, g in gaps.items() if within_floor(g.mean, floor[AVERAGE] if n == AVERAGE else floor[n])),
+        inside=frozenset(n for n, g in gaps.items() if within_floor(g.estimate, floor[AVERAGE] if n == AVERAGE else floor[n])),
         share=_ratio(pairs, lambda t, p: p.seconds),
         share_same=None if kind == "reference" else _ratio(pairs, lambda t, p: _reached(p, t.ta)),
         epochs=seconds / unit if seconds is not None and unit else None,
@@ -280,8 +281,8 @@ def _order(row: Row) -> tuple[Any, ...]:
     return 1, gap is None, gap or 0.0
 
 
-def _known(values: Sequence[float | None]) -> Interval:
-    return interval([v for v in values if v is not None])
+def _known(values: Sequence[float | None]) -> Mean:
+    return student([v for v in values if v is not None])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

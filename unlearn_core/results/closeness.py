@@ -1,4 +1,4 @@
-"""How far a model lies from the one retrained without the forget set, and how sure that is over several seeds.
+"""How far a model lies from the one retrained without the forget set, and how far retraining lies from itself.
 
 All measures are shares in [0, 1]: UA, RA and TA (unlearning, remaining and testing accuracy) and MIA efficacy.
 
@@ -8,10 +8,8 @@ average); Zhao et al., "What Makes Unlearning Hard and What to Do About It", Neu
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -71,69 +69,6 @@ def js_divergence(one: Float[np.ndarray, "N K"], two: Float[np.ndarray, "N K"]) 
 def agreement(one: Int64[np.ndarray, " N"], two: Int64[np.ndarray, " N"]) -> float:
     """Share of N images that two models answer alike; NaN without images."""
     return float((one == two).mean()) if len(one) else math.nan
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over seeds with its 95 % interval.
-
-    Attributes:
-        mean: The mean.
-        low: Lower end; NaN for fewer than two values.
-        high: Upper end.
-        deviation: Standard deviation of the values (n - 1).
-        count: How many values.
-    """
-
-    mean: float
-    low: float
-    high: float
-    deviation: float
-    count: int
-
-
-def interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Mean and Student's interval; NaN ends for fewer than two values."""
-    if len(values) < 2:
-        only = values[0] if values else math.nan
-        return Interval(only, math.nan, math.nan, math.nan, len(values))
-    mean, deviation = fmean(values), stdev(values)
-    half = student(len(values) - 1, level) * deviation / math.sqrt(len(values))
-    return Interval(mean, mean - half, mean + half, deviation, len(values))
-
-
-@lru_cache
-def student(freedom: int, level: float = 0.95) -> float:
-    """The two-sided quantile of Student's t: how many standard errors the interval reaches.
-
-    By bisection on the closed form of the distribution for a whole number of degrees of freedom.
-
-    Source: Abramowitz and Stegun, 26.7.3 and 26.7.4.
-    """
-    low, high = 0.0, 1e6
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, freedom) < level else (low, middle)
-    return (low + high) / 2
-
-
-def _within(t: float, freedom: int) -> float:
-    """Probability that |T| < t."""
-    if freedom > _AS_NORMAL:
-        return 2 * NormalDist().cdf(t) - 1
-    theta = math.atan2(t, math.sqrt(freedom))
-    cosine = math.cos(theta)
-    term, total = (cosine, 0.0) if freedom % 2 else (1.0, 0.0)
-    first = 1 if freedom % 2 else 0
-    for k in range(first, freedom - 1, 2):
-        total += term
-        term *= (k + 1) / (k + 2) * cosine * cosine
-    if freedom % 2:
-        return 2 / math.pi * (theta + math.sin(theta) * total)
-    return math.sin(theta) * total
-
-
-_AS_NORMAL = 100_000
 
 
 def noise_floor(retrained: Sequence[Plain]) -> dict[str, Any]:

@@ -43,13 +43,13 @@ def _row(found: Audited, name: str, each: Standing) -> dict[str, Any]:
     gap = each.gap
     return {
         "name": found.label(name),
-        "right": 100 * each.chance.share,
-        "low": 100 * each.chance.low,
-        "high": 100 * each.chance.high,
+        "right": 100 * each.auc.estimate,
+        "low": 100 * each.auc.low,
+        "high": 100 * each.auc.high,
         "noise": each.noise,
         "control": name not in {"before", "after", found.retrained},
         "reference": name == found.retrained,
-        "over_retrained": 100 * gap.share if gap else None,
+        "over_retrained": 100 * gap.estimate if gap else None,
         "over_low": 100 * gap.low if gap else None,
         "over_high": 100 * gap.high if gap else None,
         "largest_advantage": 100 * each.attack.largest,

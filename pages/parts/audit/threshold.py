@@ -11,7 +11,7 @@ from pages.parts.charts import ink
 from pages.parts.downloads import table_behind
 from pages.parts.text import md
 from unlearn_core.attacks.audit import SCORES, Answered, Contest, Score, span, staged
-from unlearn_core.attacks.threshold import Attack, chance, grid, histogram, rates
+from unlearn_core.attacks.threshold import Attack, grid, histogram, rates
 from unlearn_core.intervals import Tally, wilson
 from unlearn_core.plots.attack import SELECTION, Group, Scale, alt_text, stage
 
@@ -184,7 +184,7 @@ def _dragged(key: str, score: str) -> None:
 
 
 def _metrics(contest: Contest, attack: Attack, threshold: float) -> None:
-    caught, alarms, right = attack.caught(threshold), attack.alarms(threshold), chance(attack)
+    caught, alarms, right = attack.caught(threshold), attack.alarms(threshold), attack.auc
     missed = Tally(caught.total - caught.correct, caught.total)
     gained = f"{100 * attack.advantage(threshold):+.1f}".replace("-", "−")
     cross = "✕ " if contest.members == "forget" else ""
@@ -194,7 +194,7 @@ def _metrics(contest: Contest, attack: Attack, threshold: float) -> None:
         ("Advantage, points", gained, f"by chance up to {100 * attack.blind:.1f}", "advantage"),
         (
             "Tells which is which",
-            f"{100 * right.share:.0f} %",
+            f"{100 * right.estimate:.0f} %",
             f"{100 * right.low:.0f} to {100 * right.high:.0f}; guessing 50",
             "right",
         ),

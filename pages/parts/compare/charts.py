@@ -124,7 +124,7 @@ def _classes(picked: Sequence[Row], lines: Sequence[Mapping[str, Any]], names: N
 
 
 def _line(row: Row, names: Names) -> dict[str, Any]:
-    values = {name: 100 * row.values[name].mean if name in row.values else None for name in MEASURES}
+    values = {name: 100 * row.values[name].estimate if name in row.values else None for name in MEASURES}
     return {"name": names[row.key], "kind": row.kind, **values, "time": row.share}
 
 

@@ -118,7 +118,7 @@ def _lines(pair: Beside, names: Names) -> list[dict[str, Any]]:
     ours: dict[str, Any] = {"Method": names[row.key], "Model": depth(row), "Source": f"ours, {seeds}"}
     for name, title in _MEASURES.items():
         theirs |= {title: line.values[name], f"{title} gap": pair.theirs[name], f"{title} side": ""}
-        value = 100 * row.values[name].mean if name in row.values else None
+        value = 100 * row.values[name].estimate if name in row.values else None
         ours |= {title: value, f"{title} gap": pair.ours[name], f"{title} side": _AGREES[pair.agrees[name]]}
     theirs |= {
         "Avg. gap": line.avg_gap,
@@ -130,7 +130,7 @@ def _lines(pair: Beside, names: Names) -> list[dict[str, Any]]:
         "Avg. gap": None if row.gap is None else 100 * row.gap,
         "RTE, % of retraining": None if row.share is None else 100 * row.share,
         "RTE, epochs of FT": row.epochs,
-        "RTE": f"{row.values['seconds'].mean:.3g} s" if "seconds" in row.values else "",
+        "RTE": f"{row.values['seconds'].estimate:.3g} s" if "seconds" in row.values else "",
     }
     return [theirs, ours]
 

@@ -13,7 +13,8 @@ from pages.parts.compare.trials import depth
 from pages.parts.downloads import csv_bytes
 from unlearn_core.experiments.pairing import AVERAGE
 from unlearn_core.experiments.table import Row
-from unlearn_core.results.closeness import MEASURES, Interval
+from unlearn_core.intervals import Mean
+from unlearn_core.results.closeness import MEASURES
 from unlearn_core.unlearning.provenance import CHOSEN
 
 Names = Mapping[str, str]
@@ -217,7 +218,7 @@ def _full(row: Row, names: Names) -> dict[str, Any]:
     for name in (*MEASURES, AVERAGE):
         known = row.gaps.get(name) if name == AVERAGE else row.values.get(name)
         line[f"{name} 95 % low"], line[f"{name} 95 % high"] = _ends(known)
-        line[f"{name} gap"] = 100 * row.gaps[name].mean if name in row.gaps else None
+        line[f"{name} gap"] = 100 * row.gaps[name].estimate if name in row.gaps else None
         line[f"{name} noise floor"] = (
             None if row.floor.get(name) is None else 100 * float(row.floor[name] or 0)
         )
@@ -238,12 +239,12 @@ def _number(row: Row, name: str) -> float | None:
     known = _interval(row, name)
     if known is None or not known.count:
         return None
-    return known.mean if name in _TIMES else 100 * known.mean
+    return known.estimate if name in _TIMES else 100 * known.estimate
 
 
-def _interval(row: Row, name: str) -> Interval | None:
+def _interval(row: Row, name: str) -> Mean | None:
     if name in ("tow", "tow_mia"):
-        found: Interval = getattr(row, name)
+        found: Mean = getattr(row, name)
         return found
     return row.gaps.get(name) if name == AVERAGE else row.values.get(name)
 
@@ -262,7 +263,7 @@ def _text(row: Row, name: str, intervals: bool) -> str:
     scale = 1 if name in _TIMES else 100
     sure = "" if half is None else f" ± {half * scale:.2g}"
     gap = row.gaps.get(name) if name in MEASURES and row.kind != "reference" else None
-    return f"{_figure(name, number)}{sure}{'' if gap is None else f' ({100 * gap.mean:.1f})'}"
+    return f"{_figure(name, number)}{sure}{'' if gap is None else f' ({100 * gap.estimate:.1f})'}"
 
 
 def _figure(name: str, number: float) -> str:
@@ -275,12 +276,12 @@ def _figure(name: str, number: float) -> str:
     return f"{number:{digits}}" if times else f"{number:.1f}"
 
 
-def _half(known: Interval | None) -> float | None:
-    return known.high - known.mean if known is not None and known.count > 1 else None
+def _half(known: Mean | None) -> float | None:
+    return known.high - known.estimate if known is not None and known.count > 1 else None
 
 
-def _ends(known: Interval | None) -> tuple[float | None, float | None]:
-    return (100 * known.low, 100 * known.high) if known is not None and known.count > 1 else (None, None)
+def _ends(known: Mean | None) -> tuple[float | None, float | None]:
+    return known.ends(100) if known is not None else (None, None)
 
 
 def _where(row: Row) -> str:
@@ -304,10 +305,10 @@ def _place(row: Row, name: str) -> tuple[Any, ...]:
 def _distance(row: Row, name: str) -> float | None:
     """How far a cell lies from the best: from retraining, or for times from none; None where nobody knows."""
     if name in row.gaps:
-        return row.gaps[name].mean
+        return row.gaps[name].estimate
     if name in ("tow", "tow_mia"):
-        known: Interval = getattr(row, name)
-        return 1 - known.mean if known.count else None
+        known: Mean = getattr(row, name)
+        return 1 - known.estimate if known.count else None
     if name in _TIMED:
         value = _number(row, name)
         return None if value is None else math.log(max(value, 1e-3))

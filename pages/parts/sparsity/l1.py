@@ -127,16 +127,16 @@ def _of(family: Family, series: Series, name: str, gamma: str) -> list[dict[str,
         if not value.count:
             continue
         scale = 1 if quantity == "seconds" else 100
-        ends = (scale * value.low, scale * value.high) if value.count > 1 else (None, None)
+        low, high = value.ends(scale)
         rows.append(
             {
                 "quantity": quantity,
                 "series": name,
                 "method": series.method,
                 "gamma": gamma,
-                "mean": scale * value.mean,
-                "low": ends[0],
-                "high": ends[1],
+                "mean": scale * value.estimate,
+                "low": low,
+                "high": high,
                 "seeds": value.count,
                 "small": 100 * sum(known) / len(known) if known else None,
             }

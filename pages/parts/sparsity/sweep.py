@@ -238,4 +238,4 @@ def _arrow(dense: Any, sparse: Any, quantity: str) -> str:
 
 
 def _number(value: Any, quantity: str) -> str:
-    return f"{value.mean:.1f}" if quantity == "seconds" else f"{100 * value.mean:.1f}"
+    return f"{value.estimate:.1f}" if quantity == "seconds" else f"{100 * value.estimate:.1f}"
