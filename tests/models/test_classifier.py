@@ -36,3 +36,22 @@ def test_no_state_dict_holds_the_statistics():
 def test_images_follow_the_models_number_type():
     model = Classifier(nn.Conv2d(3, 2, 1), NORMALIZATIONS["none"]).to(torch.bfloat16)
     assert model(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)).dtype == torch.bfloat16
+
+
+def test_one_image_alone_is_normalised_by_running_statistics_in_training_too():
+    torch.manual_seed(0)
+    model = Classifier(build_net(ModelSpec("cifar_resnet20_b", 4)), NORMALIZATIONS["none"]).train()
+    image = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    before = {name: t.clone() for name, t in model.net.state_dict().items()}
+    in_training = model(image)
+    assert all(torch.equal(t, before[name]) for name, t in model.net.state_dict().items())
+    assert all(m.training for m in model.modules())
+    torch.testing.assert_close(in_training, model.eval()(image))
+
+
+def test_two_images_still_move_the_statistics():
+    torch.manual_seed(0)
+    model = Classifier(build_net(ModelSpec("cifar_resnet20_b", 4)), NORMALIZATIONS["none"]).train()
+    before = {name: t.clone() for name, t in model.net.state_dict().items()}
+    model(torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8))
+    assert any(not torch.equal(t, before[name]) for name, t in model.net.state_dict().items())

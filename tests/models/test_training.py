@@ -7,8 +7,21 @@ import pytest
 import torch
 from torch.nn import functional
 
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models.training import Pass, Recipe, _schedule, augment, cross_entropy, fit, fit_passes
+from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.registry import build_net
+from unlearn_core.models.specs import NORMALIZATIONS, ModelSpec
+from unlearn_core.models.training import (
+    Pass,
+    Recipe,
+    _schedule,
+    augment,
+    batch_sizes,
+    cross_entropy,
+    fit,
+    fit_passes,
+)
 from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled
 
@@ -219,3 +232,29 @@ def test_multistep_takes_a_tenth_after_the_published_shares_of_the_course():
 def test_multistep_of_a_short_course_still_falls_twice():
     factor = _schedule(build(Recipe, {"schedule": "multistep"}), 8)
     assert [round(factor(step), 3) for step in range(8)] == [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "mobilenet_v2", "densenet121"])
+def test_nets_with_one_pixel_left_train_where_one_image_is_left_over(arch):
+    model = Classifier(build_net(ModelSpec(arch, 3)), NORMALIZATIONS["none"])
+    images = ImageSet(
+        torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8), torch.arange(9) % 3, torch.arange(9)
+    )
+    fit(model, images, Recipe(epochs=1, batch_size=8, lr=0.001, precision="float32"), seed=0)
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [
+        (256, 128, [128, 128]),
+        (257, 128, [128, 129]),
+        (258, 128, [128, 128, 2]),
+        (129, 128, [129]),
+        (3, 1, [1, 1, 1]),
+        (1, 128, [1]),
+        (0, 128, []),
+    ],
+)
+def test_no_image_is_left_over_alone(count, size, sizes):
+    assert batch_sizes(count, size) == sizes

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.params import build, settings_of
@@ -150,3 +151,23 @@ def test_frozen_batch_norms_keep_their_statistics_and_the_result_says_so(method,
     ]
     assert [o.facts["batch_norm_statistics"] for o in outcomes] == ["updated", "frozen"]
     assert batches_seen(outcomes[0].model) != before == batches_seen(outcomes[1].model)
+
+
+@pytest.mark.parametrize(
+    "batch_size",
+    [39, 79, 1],
+    ids=["one image to forget is left over", "one to keep is", "each goes alone"],
+)
+def test_no_remainder_ends_a_run(method, batch_size, colours, colour_card, task_of):
+    """At 4 pixels the last stage has one pixel: a batch of one image has nothing to take a variance over."""
+    task = task_of()
+    tiny = {
+        name: replace(part, images=part.images[:, :, ::4, ::4].contiguous())
+        for name, part in vars(task.split).items()
+        if isinstance(part, ImageSet)
+    }
+    task = replace(task, split=replace(task.split, **tiny))
+    settings = {"batch_size": batch_size, "forget_batch_size": batch_size, "lr": 1e-4}
+    model = task.fresh(0).eval()
+    outcome = method.run(model, small(method, **settings), task)
+    assert torch.isfinite(outcome.model(task.split.test.images)).all()

@@ -194,10 +194,22 @@ def batches(
     """One pass in random order: augmented images with their labels, where the images lie."""
     device = images.images.device
     labels = images.labels.to(device)
-    for chosen in torch.randperm(len(images), generator=generator).split(batch_size):
-        chosen = chosen.to(device)
-        batch = augment(images.images[chosen], kind, generator)
-        yield batch.contiguous(), labels[chosen]
+    order = torch.randperm(len(images), generator=generator)
+    for positions in order.split(batch_sizes(len(images), batch_size)):
+        positions = positions.to(device)
+        batch = augment(images.images[positions], kind, generator)
+        yield batch.contiguous(), labels[positions]
+
+
+def batch_sizes(count: int, size: int) -> list[int]:
+    """Images in each step of one pass over `count` of them.
+
+    A single image left over joins the batch before: alone it has no statistics that batch norms could normalise it by.
+    """
+    full, left = divmod(count, size)
+    if left == 1 and full:
+        return [size] * (full - 1) + [size + 1]
+    return [size] * full + [left] * (left > 0)
 
 
 def augment(
@@ -266,7 +278,7 @@ def _require_images(images: ImageSet) -> None:
 
 def _steps(part: Pass, recipe: Recipe) -> int:
     _require_images(part.images)
-    return -(-len(part.images) // (part.batch_size or recipe.batch_size))
+    return len(batch_sizes(len(part.images), part.batch_size or recipe.batch_size))
 
 
 def _uploaded(epochs: Sequence[Sequence[Pass]], device: torch.device) -> dict[int, Tensor]:
