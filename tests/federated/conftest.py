@@ -9,7 +9,7 @@ import torch
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.client import Site, answer
-from unlearn_core.federated.messages import Answer, Exchange
+from unlearn_core.federated.messages import Answer, Transport
 from unlearn_core.federated.partition import draw, parse_partition
 
 
@@ -47,9 +47,9 @@ def sites_of():
 
 @pytest.fixture
 def direct():
-    """Makes the transport that calls each client; `tamper` changes what arrives: (answers of an exchange, its asks)."""
+    """Makes the transport that calls each client; `tamper` changes what arrives: (answers of an exchange, its question)."""
 
-    def make(sites, tamper=lambda answers, asks: answers):
+    def make(sites, tamper=lambda answers, question: answers):
         by_node = {site.node: site for site in sites}
 
         def one(node, question):
@@ -58,12 +58,12 @@ def direct():
             except UnlearnError as error:
                 return Answer(node, {}, {}, str(error))
 
-        def ask(asks, deadline, heard):
-            answers = tamper([one(node, question) for node, question in asks.items()], asks)
+        def ask(nodes, question, deadline, heard):
+            answers = tamper([one(node, question) for node in nodes], question)
             for given in answers:
                 heard(given)
             return answers
 
-        return Exchange(lambda: list(by_node), ask)
+        return Transport(lambda: list(by_node), ask)
 
     return make

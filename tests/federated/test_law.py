@@ -11,10 +11,11 @@ from torch.nn import functional
 from unlearn_core.channels.activations import collect
 from unlearn_core.channels.scoring import channel_scores
 from unlearn_core.data.split import ForgetSpec, split_dataset
-from unlearn_core.federated.client import answer, kept_images
-from unlearn_core.federated.messages import Ask, client_seed, fingerprint, state_of, stats_to_arrays
+from unlearn_core.federated.client import answer, retained_images
+from unlearn_core.federated.messages import Question, client_seed, fingerprint, state_of, stats_to_arrays
 from unlearn_core.federated.privacy import Privacy
-from unlearn_core.federated.server import Rules, Server
+from unlearn_core.federated.rules import Rules
+from unlearn_core.federated.server import Server
 from unlearn_core.federated.validate import schema_of
 from unlearn_core.models.specs import card_to_plain
 from unlearn_core.models.training import Recipe, fit
@@ -39,16 +40,16 @@ def server_of(direct, colour_card):
 
 
 @pytest.fixture
-def ask_of(colour_card):
+def question_of(colour_card):
     def make(kind, model, **config):
         card = card_to_plain(colour_card)
-        return Ask(kind, state_of(model.net), {"card": card, "plan": None, "forget": FORGET, **config})
+        return Question(kind, state_of(model.net), {"card": card, "plan": None, "forget": FORGET, **config})
 
     return make
 
 
-def query(ask_of, model):
-    return ask_of(
+def query(question_of, model):
+    return question_of(
         "stats",
         model,
         tap="bn_relu",
@@ -60,12 +61,12 @@ def query(ask_of, model):
 
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_statistics_scores_and_plan_are_those_of_the_whole(
-    partition, trained, colours, sites_of, server_of, ask_of
+    partition, trained, colours, sites_of, server_of, question_of
 ):
     whole = collect(trained, colours.train, colours.classes)
     server = server_of(sites_of(colours, 7, partition))
     parts = server.stats(
-        query(ask_of, trained), schema_of(stats_to_arrays(whole)), colours.classes, Privacy()
+        query(question_of, trained), schema_of(stats_to_arrays(whole)), colours.classes, Privacy()
     )
     federated = server.whole(parts)
     assert len(parts) == 7
@@ -81,35 +82,39 @@ def test_statistics_scores_and_plan_are_those_of_the_whole(
     assert plans[0] == plans[1]
 
 
-def test_the_papers_plain_average_is_not_the_whole(trained, colours, sites_of, server_of, ask_of):
+def test_the_papers_plain_average_is_not_the_whole(trained, colours, sites_of, server_of, question_of):
     whole = collect(trained, colours.train, colours.classes)
     server = server_of(sites_of(colours, 7, "shards:1"), weighting="plain")
     parts = server.stats(
-        query(ask_of, trained), schema_of(stats_to_arrays(whole)), colours.classes, Privacy()
+        query(question_of, trained), schema_of(stats_to_arrays(whole)), colours.classes, Privacy()
     )
     layer = whole.layers[-1]
     assert not np.allclose(server.whole(parts).mean(layer), whole.mean(layer), rtol=0.1)
 
 
-def train_question(ask_of, model, number=1, rounds=1, recipe=RECIPE):
-    return ask_of("train", model, recipe=plain(recipe), round=number, rounds=rounds, seed=5)
+def train_question(question_of, model, number=1, rounds=1, recipe=RECIPE):
+    return question_of("train", model, recipe=plain(recipe), round=number, rounds=rounds, seed=5)
 
 
-def test_one_client_and_one_epoch_is_centralised_fine_tuning(trained, colours, sites_of, server_of, ask_of):
+def test_one_client_and_one_epoch_is_centralised_fine_tuning(
+    trained, colours, sites_of, server_of, question_of
+):
     server = server_of(sites_of(colours, 1))
-    state = server.train(train_question(ask_of, trained))
+    state = server.train(train_question(question_of, trained))
     fit(trained, split_dataset(colours, ForgetSpec(("green",))).retain, RECIPE, seed=5)
     for name, values in state_of(trained.net).items():
         np.testing.assert_allclose(state[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-def test_rounds_without_momentum_are_the_epochs_of_one_course(trained, colours, sites_of, server_of, ask_of):
+def test_rounds_without_momentum_are_the_epochs_of_one_course(
+    trained, colours, sites_of, server_of, question_of
+):
     """Whole batches, so that no order matters: three rounds take the three steps of a cosine schedule."""
     recipe = Recipe(epochs=1, lr=0.1, batch_size=500, momentum=0.0, augment="none", precision="float32")
-    images = kept_images(colours.train, FORGET)
+    images = retained_images(colours.train, FORGET)
     server, federated = server_of(sites_of(colours, 1)), copy.deepcopy(trained)
     for number in (1, 2, 3):
-        state = server.train(train_question(ask_of, federated, number, 3, recipe))
+        state = server.train(train_question(question_of, federated, number, 3, recipe))
         federated.net.load_state_dict({n: torch.from_numpy(v) for n, v in state.items()})
     optimizer = torch.optim.SGD(trained.parameters(), lr=0.1, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 3)
@@ -124,13 +129,13 @@ def test_rounds_without_momentum_are_the_epochs_of_one_course(trained, colours, 
 
 
 def test_a_round_is_the_mean_by_images_of_each_clients_own_training(
-    trained, colours, sites_of, server_of, ask_of
+    trained, colours, sites_of, server_of, question_of
 ):
     sites = sites_of(colours, 3, "dirichlet:0.5")
-    state = server_of(sites).train(train_question(ask_of, trained))
+    state = server_of(sites).train(train_question(question_of, trained))
     expected, total = {}, 0
     for site in sites:
-        own, images = copy.deepcopy(trained), kept_images(site.images, FORGET)
+        own, images = copy.deepcopy(trained), retained_images(site.images, FORGET)
         fit(own, images, RECIPE, seed=client_seed(5, 1, site.client))
         total += len(images)
         for name, values in state_of(own.net).items():
@@ -140,10 +145,10 @@ def test_a_round_is_the_mean_by_images_of_each_clients_own_training(
             np.testing.assert_allclose(values, expected[name] / total, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def test_the_higher_floor_counts(sites_of, ask_of, colours, trained):
+def test_the_higher_floor_counts(sites_of, question_of, colours, trained):
     """30 images of each class at one client, as the server asks for k = 1."""
     (site,) = sites_of(colours, 1)
     held = int(np.bincount(site.images.labels.numpy()).min())
     for least, reported in ((held, True), (10**6, False)):
-        told = answer(query(ask_of, trained), replace(site, least_k=least))
+        told = answer(query(question_of, trained), replace(site, least_k=least))
         assert bool(told.arrays["counts"].all()) == reported

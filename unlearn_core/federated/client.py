@@ -19,7 +19,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.messages import (
     Answer,
     Arrays,
-    Ask,
+    Question,
     client_seed,
     fingerprint,
     load_state,
@@ -60,87 +60,87 @@ class Site:
     least_k: int = 0
 
 
-def answer(ask: Ask, site: Site) -> Answer:
+def answer(question: Question, site: Site) -> Answer:
     """What the site answers.
 
     Raises:
         UnlearnError: The question can't be answered: it isn't known, or it is of other classes or another image size.
     """
-    if ask.kind not in ANSWERS:
-        raise UnlearnError(f"Unknown question {ask.kind!r}; a client answers: {', '.join(ANSWERS)}.")
-    arrays, config = ANSWERS[ask.kind](ask, site)
-    return Answer(site.node, arrays, {**config, "exchange": ask.config.get("exchange")})
+    if question.kind not in ANSWERS:
+        raise UnlearnError(f"Unknown question {question.kind!r}; a client answers: {', '.join(ANSWERS)}.")
+    arrays, config = ANSWERS[question.kind](question, site)
+    return Answer(site.node, arrays, {**config, "exchange": question.config.get("exchange")})
 
 
-def kept_images(images: ImageSet, forget: list[int]) -> ImageSet:
+def retained_images(images: ImageSet, forget: list[int]) -> ImageSet:
     """The images that are not of a class to forget."""
     return images.select(~torch.isin(images.labels, torch.tensor(forget, dtype=torch.int64)))
 
 
-def _register(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
+def _register(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
     """Who it is, and how many images it holds and will train on."""
     ours = fingerprint(site.classes, int(site.images.images.shape[-1]))
-    if ask.config["fingerprint"] != ours:
+    if question.config["fingerprint"] != ours:
         raise UnlearnError(
             f"Client {site.client} holds images of other classes or another size than the model: "
             f"{', '.join(site.classes)}, {site.images.images.shape[-1]} pixels."
         )
-    train = kept_images(site.images, ask.config["forget"])
+    train = retained_images(site.images, question.config["forget"])
     counts = {"client": site.client, "images": len(site.images), "train_images": len(train)}
     return {}, {**counts, "own_data": site.own_data}
 
 
-def _stats(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
+def _stats(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
     """Activation statistics of its training images, as far as they may leave it."""
-    model, _ = _loaded(ask, site)
-    asked = build(Privacy, ask.config["privacy"])
+    model, _ = _loaded(question, site)
+    asked = build(Privacy, question.config["privacy"])
     privacy = replace(asked, k=max(asked.k, site.least_k))
-    chosen = first_per_class(site.images.labels.numpy(), ask.config["images_per_class"])
+    chosen = first_per_class(site.images.labels.numpy(), question.config["images_per_class"])
     images = site.images.select(torch.from_numpy(chosen))
 
     def read() -> ActivationStats:
         clip = privacy.clip if privacy.epsilon else 0.0
-        return collect(model, images, site.classes, tap=ask.config["tap"], clip=clip)
+        return collect(model, images, site.classes, tap=question.config["tap"], clip=clip)
 
-    if not ask.config["silence"]:
+    if not question.config["silence"]:
         stats = read()
     else:
-        plan = plan_from_plain(ask.config["silence"])
+        plan = plan_from_plain(question.config["silence"])
         with silenced(model.net, plan, example_for(model, images.images)):
             stats = read()
     return stats_to_arrays(protected(stats, privacy, site.noise)), {}
 
 
-def _train(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
+def _train(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
     """The model after local epochs on the images that it keeps."""
-    model, mask = _loaded(ask, site)
-    images = kept_images(site.images, ask.config["forget"])
-    recipe = build(Recipe, ask.config["recipe"])
-    this, rounds = ask.config["round"], ask.config["rounds"]
+    model, mask = _loaded(question, site)
+    images = retained_images(site.images, question.config["forget"])
+    recipe = build(Recipe, question.config["recipe"])
+    this, rounds = question.config["round"], question.config["rounds"]
     stretch = Stretch(**plain(recipe), before=(this - 1) * recipe.epochs, in_all=rounds * recipe.epochs)
     losses: list[float] = []
     fit(
         model,
         images,
         stretch,
-        seed=client_seed(ask.config["seed"], this, site.client),
+        seed=client_seed(question.config["seed"], this, site.client),
         report=lambda progress: losses.append(progress.metrics["loss"]),
         after_step=lambda: mask.enforce(model.net),
     )
     return state_of(model.net), {"images": len(images), "loss": losses[-1]}
 
 
-def _evaluate(ask: Ask, site: Site) -> tuple[Arrays, dict[str, Any]]:
+def _evaluate(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
     """How many of its training images, to forget and to keep, the model classifies rightly."""
-    model, _ = _loaded(ask, site)
+    model, _ = _loaded(question, site)
     told = predictions(model, site.images)
-    hidden = np.isin(told.labels, ask.config["forget"])
+    hidden = np.isin(told.labels, question.config["forget"])
     right = told.labels == told.predicted
     tallies = [[int(right[part].sum()), int(part.sum())] for part in (hidden, ~hidden)]
     return {"tallies": np.array(tallies, dtype=np.int64)}, {}
 
 
-ANSWERS: Mapping[str, Callable[[Ask, Site], tuple[Arrays, dict[str, Any]]]] = {
+ANSWERS: Mapping[str, Callable[[Question, Site], tuple[Arrays, dict[str, Any]]]] = {
     "register": _register,
     "stats": _stats,
     "train": _train,
@@ -153,11 +153,11 @@ def example_for(model: Classifier, images: Tensor) -> Tensor:
     return model.prepare(torch.zeros((2, *images.shape[1:]), dtype=torch.uint8, device=model.mean.device))
 
 
-def _loaded(ask: Ask, site: Site) -> tuple[Classifier, Mask]:
+def _loaded(question: Question, site: Site) -> tuple[Classifier, Mask]:
     """The model of the question, on the site's device, and what must stay silent in it."""
     device = choose_device(site.device)
-    model, mask = structure(json.dumps(ask.config["card"]), json.dumps(ask.config["plan"]), device)
-    load_state(model.net, ask.arrays)
+    model, mask = structure(json.dumps(question.config["card"]), json.dumps(question.config["plan"]), device)
+    load_state(model.net, question.arrays)
     return model.eval(), mask
 
 

@@ -28,10 +28,11 @@ from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import ForgetSpec, ForgetSplit, everything, split_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.client import example_for
+from unlearn_core.federated.journal import Journal
 from unlearn_core.federated.messages import (
     Arrays,
-    Ask,
-    Exchange,
+    Question,
+    Transport,
     fingerprint,
     load_state,
     state_of,
@@ -41,7 +42,8 @@ from unlearn_core.federated.partition import draw, parse_partition
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import PARAMS, FederatedRequest, rules_of
 from unlearn_core.federated.sealed import Sealed, forget_sealed, seal, unseal
-from unlearn_core.federated.server import LEAST_CLIENTS, Server
+from unlearn_core.federated.secure_stats import LEAST_CLIENTS, secure_stats
+from unlearn_core.federated.server import Server
 from unlearn_core.federated.validate import Schema, schema_of
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import choose_device, evaluating
@@ -108,7 +110,7 @@ def split_of(dataset: Dataset, forget: tuple[int, ...]) -> ForgetSplit:
     return everything(dataset)
 
 
-def conduct(folder: Path, exchange: Exchange, report: Report) -> None:
+def conduct(folder: Path, transport: Transport, report: Report) -> None:
     """Leads the clients through the job in the folder, and leaves model, plan, statistics and a record of it there.
 
     Raises:
@@ -118,7 +120,7 @@ def conduct(folder: Path, exchange: Exchange, report: Report) -> None:
     loaded = open_model(folder / START)
     dataset = align_classes(open_dataset(parse_dataset(job.asked.data), report), loaded.card.classes)
     split = split_of(dataset, job.forget)
-    _Course(folder, job, loaded, split, exchange, report, _dealt(job, dataset)).run()
+    _Course(folder, job, loaded, split, transport, report, _dealt(job, dataset)).run()
 
 
 def _dealt(job: Job, dataset: Dataset) -> list[tuple[int, int]]:
@@ -137,12 +139,12 @@ class _Course:
         job: Job,
         loaded: LoadedModel,
         split: ForgetSplit,
-        exchange: Exchange,
+        transport: Transport,
         report: Report,
         dealt: Sequence[tuple[int, int]],
     ) -> None:
         self.folder, self.job, self.loaded, self.split, self.report = folder, job, loaded, split, report
-        self.server = Server(exchange, rules_of(job.asked), report, dealt)
+        self.server = Server(transport, rules_of(job.asked), report, dealt)
         self.device = choose_device(job.asked.device)
         self.card = card_to_plain(replace(loaded.card, facts={}))
         self.model, self.plan = loaded.model.to(self.device), None
@@ -181,9 +183,8 @@ class _Course:
                 "seconds": round(self.seconds, 3),
                 "plan": plan_to_plain(self.plan) if self.plan else None,
                 "tallies": None if tallies is None else tallies.tolist(),
-                "members": [vars(m) for m in self.server.members.values()],
-                "events": self.server.events,
-                "exchanges": self.server.exchanges,
+                "members": [vars(m) for m in self.server.roster.members.values()],
+                **self.server.journal.to_plain(),
             },
         )
         forget_sealed(self.folder)
@@ -193,8 +194,7 @@ class _Course:
             "ladder": self.ladder,
             "seconds": self.seconds,
             "plan": plan_to_plain(self.plan) if self.plan else None,
-            "events": self.server.events,
-            "exchanges": self.server.exchanges,
+            **self.server.journal.to_plain(),
         }
         seal(self.folder, Sealed(self.loaded.digest, number, state, told))
 
@@ -202,7 +202,7 @@ class _Course:
         """Everything as it was after a round; the clients have yet to register anew."""
         told = sealed.told
         self.ladder, self.seconds = list(told["ladder"]), told["seconds"]
-        self.server.events, self.server.exchanges = list(told["events"]), list(told["exchanges"])
+        self.server.conversation.journal = Journal.from_plain(told)
         if told["plan"]:
             self._cut(plan_from_plain(told["plan"]))
         load_state(self.model.net, sealed.state)
@@ -249,7 +249,7 @@ class _Course:
         schema, parts = self._stats_schema(), {}
         privacy = build(Privacy, self.job.privacy)
         if self.job.asked.secure:
-            whole = self.server.secure_stats(ask, schema, self.split.classes, privacy)
+            whole = secure_stats(self.server.conversation, ask, schema, self.split.classes, privacy)
         else:
             parts = self.server.stats(ask, schema, self.split.classes, privacy)
             whole = self.server.whole(parts)
@@ -284,9 +284,9 @@ class _Course:
         load_state(self.model.net, state)
         return state
 
-    def _ask(self, kind: str, state: Arrays, config: Mapping[str, Any]) -> Ask:
+    def _ask(self, kind: str, state: Arrays, config: Mapping[str, Any]) -> Question:
         plan = plan_to_plain(self.plan) if self.plan else None
-        return Ask(kind, state, {"card": self.card, "plan": plan, **config})
+        return Question(kind, state, {"card": self.card, "plan": plan, **config})
 
     def _observe(self, name: str, number: int = 0) -> None:
         """Tests the model on the server's own test images, and notes it with what it has cost so far."""
@@ -294,9 +294,13 @@ class _Course:
             evaluation.tabulate(self.split, evaluation.test_predictions(self.model, self.split))
         )
         names = ("forget_test_accuracy", "retain_test_accuracy", "test_accuracy", "per_class")
-        sent = sum(sum(e["bytes_up"].values()) + sum(e["bytes_down"].values()) for e in self.server.exchanges)
         self.ladder.append(
-            {"rung": name, "seconds": round(self.seconds, 3), "bytes": sent, **{n: tested[n] for n in names}}
+            {
+                "rung": name,
+                "seconds": round(self.seconds, 3),
+                "bytes": self.server.journal.total_bytes,
+                **{n: tested[n] for n in names},
+            }
         )
         told = {**self.ladder[-1], "round": number, "epoch": number, "keep": True}
         self.report(Progress("federated rounds", number or 1, max(1, self.job.asked.rounds), told))

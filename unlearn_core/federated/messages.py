@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Ask:
-    """A question to one client.
+class Question:
+    """A question to one client or to many.
 
     Attributes:
         kind: A key of `client.ANSWERS`.
@@ -31,6 +31,15 @@ class Ask:
     kind: str
     arrays: Arrays
     config: Mapping[str, Any]
+
+    @property
+    def round(self) -> int:
+        """The round of training that it belongs to, from 1; 0 before the first and after the last."""
+        return int(self.config.get("round", 0))
+
+    def numbered(self, exchange: int) -> "Question":
+        """The same question with the number of its exchange, which an answer has to echo."""
+        return replace(self, config={**self.config, "exchange": exchange})
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +86,23 @@ class SecureSum:
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """The transport, as the server sees it.
+class Transport:
+    """What carries questions and answers, as the server sees it.
 
     Attributes:
         nodes: Who is connected now.
-        ask: Puts one question to each node, tells the listener of every answer as it comes, and returns all that
-            came within that many seconds.
-        total: Puts one question to all nodes and returns the sum of their answers alone, of which no number may be
+        ask: Puts one question to nodes, tells the listener of every answer as it comes, and returns all that came
+            within that many seconds.
+        secure_sum: Puts one question to nodes and returns the sum of their answers alone, of which no number may be
             larger than the bound, and none where fewer than the least are left (the int); tells the listener how many
             messages came, of how many. None where it can't.
     """
 
     nodes: Callable[[], Sequence[int]]
-    ask: Callable[[Mapping[int, Ask], float, Callable[[Answer], None]], Sequence[Answer]]
-    total: Callable[[Sequence[int], Ask, float, int, float, Callable[[int, int], None]], SecureSum] | None = (
-        None
-    )
+    ask: Callable[[Sequence[int], Question, float, Callable[[Answer], None]], Sequence[Answer]]
+    secure_sum: (
+        Callable[[Sequence[int], Question, float, int, float, Callable[[int, int], None]], SecureSum] | None
+    ) = None
 
 
 def last_line(text: str) -> str:

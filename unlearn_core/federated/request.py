@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from unlearn_core.federated.aggregation import AGGREGATORS, STATS_WEIGHTINGS
-from unlearn_core.federated.server import Rules
+from unlearn_core.federated.rules import Rules
 from unlearn_core.models.training import Recipe
 from unlearn_core.params import Setting, setting, settings_of
 from unlearn_core.unlearning.retrain import RetrainParams

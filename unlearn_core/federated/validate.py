@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_core.federated.messages import Answer, Arrays
+from unlearn_core.federated.roster import Member
 
 MOST_IMAGES = 1_000_000_000
 MOST_MEAN = 32.0  # of an image's mean activation in a channel, far above what batch norm lets through
@@ -21,25 +22,6 @@ _DUST = 1e-3  # of an image's activation: what masked numbers are rounded by, an
 
 Schema = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and type that each array must have, by name."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A client as it registered; weights come from here, never from a later claim.
-
-    Attributes:
-        node: How the transport knows it.
-        client: Its number, from 0.
-        images: Training images that it holds.
-        train_images: Those of them that it trains on: without the classes to forget.
-        own_data: Whether it says that its images are its own, not a drawn part of the run's data set.
-    """
-
-    node: int
-    client: int
-    images: int
-    train_images: int
-    own_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,15 +37,20 @@ def schema_of(arrays: Arrays) -> Schema:
     return {name: (values.shape, str(values.dtype)) for name, values in arrays.items()}
 
 
+def channels_in(schema: Schema) -> int:
+    """All channels that statistics hold sums of."""
+    return sum(shape[1] for shape, _ in schema.values() if len(shape) == 2)
+
+
 def genuine(
-    answers: Sequence[Answer], asked: Sequence[int], exchange: int
+    answers: Sequence[Answer], nodes: Collection[int], exchange: int
 ) -> tuple[list[Answer], list[Rejection]]:
     """The first answer of each node that was asked, to this very exchange; and the others, with reasons."""
     accepted: dict[int, Answer] = {}
     rejected = []
     for answer in answers:
         reason = answer.error or answer.unreadable
-        if answer.node not in asked:
+        if answer.node not in nodes:
             reason = "It was not asked."
         elif not reason and answer.config.get("exchange") != exchange:
             reason = f"It answers exchange {reprlib.repr(answer.config.get('exchange'))}; this is exchange {exchange}."
@@ -146,6 +133,17 @@ def update_problem(answer: Answer, member: Member, schema: Schema) -> str:
         if (counter or name.endswith("running_var")) and values.min(initial=0) < 0:
             return f"{name!r} holds negative values."
     return ""
+
+
+def tallies_problem(answer: Answer, member: Member) -> str:
+    """What is wrong with the count of images classified rightly, (2, 2): to forget and to keep, each of all of them."""
+    reason = arrays_problem(answer.arrays, {"tallies": ((2, 2), "int64")})
+    if reason:
+        return reason
+    right, held = answer.arrays["tallies"].T
+    registered = [member.images - member.train_images, member.train_images]
+    possible = (right >= 0).all() and (right <= held).all() and held.tolist() == registered
+    return "" if possible else "It counts more images than it registered, or fewer."
 
 
 def stats_problem(

@@ -266,9 +266,9 @@ def test_other_machines_hear_only_the_name_of_the_servers_data_and_choose_their_
     from flwr.app import Context, RecordDict
     from flwr.clientapp import ClientApp
 
-    from unlearn_core.federated.flower.apps import exchange_over
+    from unlearn_core.federated.flower.apps import transport_over
     from unlearn_core.federated.flower.local_grid import LocalGrid, _identity
-    from unlearn_core.federated.messages import Ask
+    from unlearn_core.federated.messages import Question
 
     class Heard(LocalGrid):
         def push_messages(self, messages):
@@ -280,8 +280,8 @@ def test_other_machines_hear_only_the_name_of_the_servers_data_and_choose_their_
         sites = []
         folder = job_in(tmp_path / f"run{link}", data=f"folder:{tmp_path / 'set'}", superlink=link)
         with _identity(0):
-            exchange = exchange_over(Heard(ClientApp(), {}), folder, Context(1, 0, {}, RecordDict(), {}))
-            exchange.ask({1: Ask("register", {}, {"exchange": 1})}, 1.0, lambda answer: None)
+            transport = transport_over(Heard(ClientApp(), {}), folder, Context(1, 0, {}, RecordDict(), {}))
+            transport.ask([1], Question("register", {}, {"exchange": 1}), 1.0, lambda answer: None)
         assert [(site["data"], site["device"]) for site in sites] == [expected]
         assert (str(tmp_path) in json.dumps(sites)) == (not link)
 

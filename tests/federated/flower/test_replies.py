@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from unlearn_core.federated.messages import Ask
+from unlearn_core.federated.messages import Question
 from unlearn_core.progress import RunCancelled
 
 pytestmark = pytest.mark.usefixtures("flower")
@@ -134,7 +134,7 @@ def asked(tmp_path):
     from flwr.superlink.grid import HttpGrid
 
     from unlearn_core.federated.course import JOB
-    from unlearn_core.federated.flower.apps import exchange_over
+    from unlearn_core.federated.flower.apps import transport_over
     from unlearn_core.federated.flower.local_grid import _identity
 
     told = {"data": "digits", "partition": "iid", "clients": 4, "seed": 0, "dropout": 0.0, "device": "cpu"}
@@ -145,11 +145,11 @@ def asked(tmp_path):
         links.append(Superlink(**made))
         grid = HttpGrid(insecure=True, token="token")
         grid._client, grid._run = links[-1], Run.create_empty(1)
-        heard, question = [], Ask("stats", {"x": np.ones(1)}, {"exchange": 1})
+        heard, question = [], Question("stats", {"x": np.ones(1)}, {"exchange": 1})
         began = time.monotonic()
         with _identity(1):
-            exchange = exchange_over(grid, tmp_path, Context(1, 1, {}, RecordDict(), {}))
-            came = exchange.ask(dict.fromkeys(nodes, question), DEADLINE, heard.append)
+            transport = transport_over(grid, tmp_path, Context(1, 1, {}, RecordDict(), {}))
+            came = transport.ask(nodes, question, DEADLINE, heard.append)
         assert came == heard
         return {a.node: a for a in came}, time.monotonic() - began
 

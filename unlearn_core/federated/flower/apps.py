@@ -29,7 +29,7 @@ from unlearn_core.federated.course import JOB, conduct
 from unlearn_core.federated.flower.replies import Reply, answer_of, as_message, gather, has_expired
 from unlearn_core.federated.flower.secure import masked, read_asked, secaggplus_mod, secure_total
 from unlearn_core.federated.flower.wire import arrays_of, record_of
-from unlearn_core.federated.messages import Answer, Ask, Exchange, SecureSum
+from unlearn_core.federated.messages import Answer, Question, SecureSum, Transport
 from unlearn_core.federated.partition import Positions, draw, parse_partition
 from unlearn_core.progress import Progress, Report, RunCancelled
 from unlearn_core.store.files import write_text
@@ -61,7 +61,7 @@ def make_server_app(report: Report | None = None) -> ServerApp:
     def main(grid: Grid, context: Context) -> None:
         folder = Path(str(context.run_config["folder"]))
         try:
-            conduct(folder, exchange_over(grid, folder, context), report or FileReport(folder / PROGRESS))
+            conduct(folder, transport_over(grid, folder, context), report or FileReport(folder / PROGRESS))
         except UnlearnError as error:
             if report is None:  # nobody else in this process would tell the person
                 write_text(folder / ERROR, str(error))
@@ -98,7 +98,7 @@ def read_reports(path: Path, start: int) -> tuple[list[Progress], int]:
     return [Progress(*json.loads(line)) for line in whole.splitlines()], start + len(whole)
 
 
-def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
+def transport_over(grid: Grid, folder: Path, context: Context) -> Transport:
     """The transport that a Flower grid is."""
     job = json.loads((folder / JOB).read_text())
     names = ("data", "partition", "clients", "seed", "dropout", "device")
@@ -108,14 +108,12 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
         site |= {"data": parse_dataset(job["asked"]["data"]).name, "device": "auto"}
     turns = bool(context.run_config.get(TURNS))
 
-    def ask(asks: Mapping[int, Ask], deadline: float, heard: Callable[[Answer], None]) -> Sequence[Answer]:
-        # The same model goes to all: written once, not once a client.
-        records = {
-            id(arrays): record_of(arrays)
-            for arrays in {id(q.arrays): q.arrays for q in asks.values()}.values()
-        }
+    def ask(
+        nodes: Sequence[int], question: Question, deadline: float, heard: Callable[[Answer], None]
+    ) -> Sequence[Answer]:
+        arrays = record_of(question.arrays)  # the same model goes to all: written once, not once a client
         lasting = None if turns else deadline
-        messages = [_message(node, q, records[id(q.arrays)], site, lasting) for node, q in asks.items()]
+        messages = [_message(node, question, arrays, site, lasting) for node in nodes]
         answers: list[Answer] = []
 
         def taken(reply: Reply, asked: int) -> None:
@@ -129,7 +127,7 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
 
     def total(
         nodes: Sequence[int],
-        question: Ask,
+        question: Question,
         bound: float,
         least: int,
         deadline: float,
@@ -149,20 +147,20 @@ def exchange_over(grid: Grid, folder: Path, context: Context) -> Exchange:
         config = {"json": json.dumps(question.config), "site": json.dumps(site), "kind": question.kind}
         return secure_total(grid, context, nodes, question, config, bound, least, send)
 
-    return Exchange(lambda: list(grid.get_node_ids()), ask, total)
+    return Transport(lambda: list(grid.get_node_ids()), ask, total)
 
 
 def _message(
-    node: int, ask: Ask, arrays: ArrayRecord, site: Mapping[str, Any], deadline: float | None
+    node: int, question: Question, arrays: ArrayRecord, site: Mapping[str, Any], deadline: float | None
 ) -> Message:
     content = RecordDict(
         {
             "arrays": arrays,
-            "config": ConfigRecord({"json": json.dumps(ask.config), "site": json.dumps(site)}),
+            "config": ConfigRecord({"json": json.dumps(question.config), "site": json.dumps(site)}),
         }
     )
-    kind = f"{_CATEGORY.get(ask.kind, 'query')}.{ask.kind}"
-    return Message(content, node, kind, ttl=deadline, group_id=str(ask.config.get("exchange", "")))
+    kind = f"{_CATEGORY.get(question.kind, 'query')}.{question.kind}"
+    return Message(content, node, kind, ttl=deadline, group_id=str(question.config.get("exchange", "")))
 
 
 def _discreet(work: ClientAppCallable) -> ClientAppCallable:
@@ -201,10 +199,10 @@ def _reply(message: Message, context: Context) -> Message:
     told = message.content["config"]
     site = json.loads(str(told["site"]))
     kind = message.metadata.message_type.partition(".")[2]
-    ask = Ask(kind, arrays_of(message.content["arrays"]), json.loads(str(told["json"])))
-    own = _site(context, site, ask.config["exchange"])
-    _perhaps_drop_out(site, own.client, ask.config["exchange"], kind)
-    given = answer(ask, own)
+    question = Question(kind, arrays_of(message.content["arrays"]), json.loads(str(told["json"])))
+    own = _site(context, site, question.config["exchange"])
+    _perhaps_drop_out(site, own.client, question.config["exchange"], kind)
+    given = answer(question, own)
     content = RecordDict(
         {"arrays": record_of(given.arrays), "config": ConfigRecord({"json": json.dumps(given.config)})}
     )
@@ -218,7 +216,7 @@ def _reply_masked(message: Message, context: Context) -> Message:
     site, config = json.loads(str(told["site"])), json.loads(str(told["json"]))
     own = _site(context, site, config["exchange"])
     _perhaps_drop_out(site, own.client, config["exchange"], str(told["kind"]))
-    return masked(message, answer(Ask(str(told["kind"]), arrays, config), own), float(told["bound"]))
+    return masked(message, answer(Question(str(told["kind"]), arrays, config), own), float(told["bound"]))
 
 
 def _perhaps_drop_out(site: Mapping[str, Any], client: int, exchange: int, kind: str) -> None:

@@ -25,7 +25,7 @@ from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated.messages import Answer, Arrays, Ask, SecureSum, last_line
+from unlearn_core.federated.messages import Answer, Arrays, Question, SecureSum, last_line
 from unlearn_core.progress import RunCancelled
 
 __all__ = ["masked", "read_asked", "require_within", "secaggplus_mod", "secure_total"]
@@ -146,7 +146,7 @@ def secure_total(
     grid: Grid,
     context: Context,
     nodes: Sequence[int],
-    ask: Ask,
+    question: Question,
     config: Mapping[str, str],
     bound: float,
     least: int,
@@ -158,14 +158,14 @@ def secure_total(
         grid: The transport.
         context: The server app's own.
         nodes: Whom to ask; three or more.
-        ask: The question; answers are the arrays that `masked` was given.
+        question: The question; answers are the arrays that `masked` was given.
         config: What travels beside the model.
         bound: Largest magnitude of any number that a client may send.
         least: With fewer clients left, no sum is unmasked.
         send: Sends the messages of one exchange and returns what came in time.
     """
-    told: dict[str, Any] = {"names": "\n".join(ask.arrays), "bound": bound, **config}
-    strategy = _OneQuestion(nodes, FitIns(ndarrays_to_parameters(list(ask.arrays.values())), told))
+    told: dict[str, Any] = {"names": "\n".join(question.arrays), "bound": bound, **config}
+    strategy = _OneQuestion(nodes, FitIns(ndarrays_to_parameters(list(question.arrays.values())), told))
     record = _Record()
     legacy = LegacyContext(context, strategy=strategy)
     legacy.state.config_records["config"] = ConfigRecord({"current_round": 1})
