@@ -26,8 +26,8 @@ from benchmarks.record import print_table, save
 from unlearn_core.checkpoints.model_files import fresh_model, open_model
 from unlearn_core.data.classes import align_classes, class_index
 from unlearn_core.data.sources import open_dataset, parse_dataset
-from unlearn_core.federated.course import Job, split_of, write_job
 from unlearn_core.federated.engine import run_engine
+from unlearn_core.federated.job import Job, split_of, write_job
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled

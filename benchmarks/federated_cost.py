@@ -29,8 +29,9 @@ from unlearn_core.data.classes import class_index
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.federated.aggregation import add_stats
 from unlearn_core.federated.client import example_for, kept_images
-from unlearn_core.federated.course import OUTCOME, Job, write_job
+from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.engine import run_engine
+from unlearn_core.federated.job import Job, write_job
 from unlearn_core.federated.messages import client_seed
 from unlearn_core.federated.partition import draw, parse_partition
 from unlearn_core.federated.request import PARAMS, FederatedRequest

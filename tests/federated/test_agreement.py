@@ -18,9 +18,9 @@ from unlearn_core.federated.agreement import (
     client_parts,
     compared,
     layer_scores,
-    load_parts,
     overlap,
 )
+from unlearn_core.federated.client_stats import load_client_stats
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.progress import Progress
 
@@ -123,7 +123,7 @@ def test_stored_parts_come_back_and_are_scored(tmp_path: Path) -> None:
         counts=np.stack([p.counts for p in parts.values()]),
         **{"sums/conv": np.stack([p.sums["conv"] for p in parts.values()])},
     )
-    found = load_parts(path, CLASSES, "bn_relu")
+    found = load_client_stats(path, CLASSES, "bn_relu")
     assert list(found) == [4, 7] and found[7].counts.tolist() == [9, 0, 9]
     clients, counts, scores = layer_scores(path, "conv", CLASSES, "bn_relu")
     assert clients == (4, 7) and scores.shape == (4, 3, 10)

@@ -10,7 +10,7 @@ import pytest
 from unlearn_core.attacks.audit import load_answers
 from unlearn_core.checkpoints.model_files import open_model
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated.course import OUTCOME
+from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.request import FederatedRequest
 from unlearn_core.params import build
 from unlearn_core.progress import silent
@@ -154,7 +154,7 @@ def test_the_usual_floor_is_not_above_what_a_client_scores(superlink):
 
 
 def test_without_the_last_count_there_are_no_training_accuracies(tmp_path, monkeypatch):
-    from unlearn_core.federated.course import Server
+    from unlearn_core.federated.server import Server
 
     monkeypatch.setattr(Server, "tallies", lambda self, ask: None)
     settings = {**TINY, "action": "train", "arch": "cifar_resnet20_a", "width": 0.125, "rounds": 0}

@@ -4,7 +4,7 @@ The exact statistics are those of all images together. A server never sees the p
 where one machine plays all clients, it can, and this is what it measures then.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from unlearn_core.channels.scoring import channel_scores, require_images
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.aggregation import STATS_WEIGHTINGS, add_stats
+from unlearn_core.federated.client_stats import load_client_stats
 from unlearn_core.federated.partition import Positions
 from unlearn_core.federated.privacy import Privacy, noisy, suppressed
 from unlearn_core.models.classifier import Classifier
@@ -188,20 +189,6 @@ def _epsilons(
         }
 
 
-def load_parts(path: Path, classes: Sequence[str], tap: str) -> Mapping[int, ActivationStats]:
-    """What each client of a finished run reported, by its number."""
-    with np.load(path, allow_pickle=False) as arrays:
-        layers = [name.removeprefix("sums/") for name in arrays.files if name.startswith("sums/")]
-        clients, counts = arrays["clients"], arrays["counts"]
-        sums = {layer: arrays[f"sums/{layer}"] for layer in layers}
-    return {
-        int(client): ActivationStats(
-            tuple(classes), tap, {layer: sums[layer][i] for layer in layers}, counts[i]
-        )
-        for i, client in enumerate(clients)
-    }
-
-
 def layer_scores(
     path: Path | str, layer: str, classes: Sequence[str], tap: str
 ) -> tuple[tuple[int, ...], NDArray[np.int64], NDArray[np.float64]]:
@@ -219,7 +206,7 @@ def layer_scores(
     """
     parts = {
         client: replace(part, sums={layer: part.sums[layer]})
-        for client, part in load_parts(Path(path), classes, tap).items()
+        for client, part in load_client_stats(Path(path), classes, tap).items()
     }
     each = list(parts.values())
     rows = [add_stats(each), STATS_WEIGHTINGS["plain"](each), *each]

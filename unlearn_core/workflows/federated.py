@@ -19,10 +19,12 @@ from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import ForgetSplit
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated.agreement import MOST_BYTES, Planner, client_parts, compared, load_parts
+from unlearn_core.federated.agreement import MOST_BYTES, Planner, client_parts, compared
 from unlearn_core.federated.client import example_for
-from unlearn_core.federated.course import OUTCOME, REPORTED, Job, split_of, write_job
+from unlearn_core.federated.client_stats import BY_CLIENT, REPORTED, load_client_stats
+from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.engine import require_flower, run_engine
+from unlearn_core.federated.job import Job, split_of, write_job
 from unlearn_core.federated.partition import Positions, draw, holdings, parse_partition
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import PARAMS, FederatedRequest
@@ -264,7 +266,7 @@ def _agreement(
     report: Report,
 ) -> dict[str, Any] | None:
     """The plan beside those of other ways to add and to protect; None without a plan, or for too many clients."""
-    if method_of(job.asked.action, job.params) != "tfidf_prune" or job.asked.superlink:
+    if method_of(job.request.action, job.params) != "tfidf_prune" or job.request.superlink:
         return None  # no scores chose the channels, or there is nothing to compare with: the images are not seen here
     example = example_for(loaded.model, dataset.test.images)
     groups = channel_groups(loaded.model.net, example, job.params.residual)
@@ -288,13 +290,13 @@ def _agreement(
 
     reported = (
         [load_stats(folder / REPORTED)]  # of which only the sum is known
-        if job.asked.secure
-        else list(load_parts(folder / "client_stats.npz", dataset.classes, tap).values())
+        if job.request.secure
+        else list(load_client_stats(folder / BY_CLIENT, dataset.classes, tap).values())
     )
-    planner = Planner(groups, job.params, job.asked.seed)
+    planner = Planner(groups, job.params, job.request.seed)
     return compared(
         reported,
-        job.asked.weighting,
+        job.request.weighting,
         read(0.0),
         read(privacy.clip),
         planner,

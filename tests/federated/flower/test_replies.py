@@ -133,9 +133,9 @@ def asked(tmp_path):
     from flwr.supercore.run import Run
     from flwr.superlink.grid import HttpGrid
 
-    from unlearn_core.federated.course import JOB
     from unlearn_core.federated.flower.apps import transport_over
     from unlearn_core.federated.flower.local_grid import _identity
+    from unlearn_core.federated.job import JOB
 
     told = {"data": "digits", "partition": "iid", "clients": 4, "seed": 0, "dropout": 0.0, "device": "cpu"}
     (tmp_path / JOB).write_text(json.dumps({"asked": {**told, "superlink": ""}, "classes": ["a"]}))

@@ -25,10 +25,11 @@ from unlearn_core.data.sets import Dataset, ImageSet
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.client import ANSWERS, Site, answer
-from unlearn_core.federated.course import JOB, conduct
+from unlearn_core.federated.coordinator import conduct
 from unlearn_core.federated.flower.replies import Reply, answer_of, as_message, gather, has_expired
 from unlearn_core.federated.flower.secure import masked, read_asked, secaggplus_mod, secure_total
 from unlearn_core.federated.flower.wire import arrays_of, record_of
+from unlearn_core.federated.job import JOB
 from unlearn_core.federated.messages import Answer, Question, SecureSum, Transport
 from unlearn_core.federated.partition import Positions, draw, parse_partition
 from unlearn_core.progress import Progress, Report, RunCancelled

@@ -21,7 +21,7 @@ from typing import Any
 
 import unlearn_core
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated.course import OUTCOME
+from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.flower.apps import ERROR, PROGRESS, read_reports
 from unlearn_core.progress import Progress, Report
 

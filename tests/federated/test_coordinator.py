@@ -9,10 +9,13 @@ from unlearn_core.channels.activations import collect, load_stats
 from unlearn_core.channels.pruning import plan_from_plain
 from unlearn_core.checkpoints.model_files import open_model
 from unlearn_core.data.split import ForgetSpec, split_dataset
-from unlearn_core.federated import course
-from unlearn_core.federated.course import OUTCOME, REPORTED, Job, conduct, read_job, write_job
+from unlearn_core.federated import coordinator
+from unlearn_core.federated.client_stats import REPORTED
+from unlearn_core.federated.coordinator import OUTCOME, conduct
+from unlearn_core.federated.finished_round import FinishedRound, load_round, save_round
+from unlearn_core.federated.job import Job, read_job, write_job
 from unlearn_core.federated.request import PARAMS, FederatedRequest
-from unlearn_core.federated.sealed import Sealed, seal, unseal
+from unlearn_core.federated.server import Server
 from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled, silent
 from unlearn_core.results.evaluation import predictions
@@ -26,7 +29,7 @@ PRUNE = {**RECIPE, "where": "all", "ratio": 0.3}
 @pytest.fixture
 def conducted(tmp_path, monkeypatch, colours, colour_card, trained, sites_of, direct):
     """Runs a job on the colours in a folder; what came of it."""
-    monkeypatch.setattr(course, "open_dataset", lambda spec, report: colours)
+    monkeypatch.setattr(coordinator, "open_dataset", lambda spec, report: colours)
 
     def make(action="unlearn", clients=4, report=silent, folder=tmp_path, params=None, privacy=None, **asked):
         request = build(FederatedRequest, {"action": action, "clients": clients, "device": "cpu", **asked})
@@ -59,10 +62,10 @@ def test_unlearning_prunes_and_forgets(conducted, tmp_path, colours, trained):
 
 
 def test_without_the_last_count_the_model_is_there(conducted, tmp_path, monkeypatch):
-    monkeypatch.setattr(course.Server, "tallies", lambda self, ask: None)
+    monkeypatch.setattr(Server, "tallies", lambda self, ask: None)
     assert conducted(rounds=0)["tallies"] is None
     (tmp_path / "model.safetensors").unlink()
-    monkeypatch.setattr(course.Server, "tallies", lambda self, ask: 1 / 0)
+    monkeypatch.setattr(Server, "tallies", lambda self, ask: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         conducted(rounds=0)
     assert open_model(tmp_path / "model.safetensors").plan
@@ -130,9 +133,9 @@ def test_a_run_whose_server_died_goes_on_after_the_last_finished_round(
     for folder in (whole, cut):
         folder.mkdir()
     told = conducted(action, folder=whole, rounds=3)
-    trained = course.Server.train
+    trained = Server.train
     monkeypatch.setattr(
-        course.Server, "train", lambda self, ask: 1 / 0 if ask.config["round"] == 3 else trained(self, ask)
+        Server, "train", lambda self, ask: 1 / 0 if ask.config["round"] == 3 else trained(self, ask)
     )
     with pytest.raises(ZeroDivisionError):
         conducted(action, folder=cut, rounds=3)
@@ -142,7 +145,7 @@ def test_a_run_whose_server_died_goes_on_after_the_last_finished_round(
         asked.append(ask.config["round"])
         return trained(self, ask)
 
-    monkeypatch.setattr(course.Server, "train", train)
+    monkeypatch.setattr(Server, "train", train)
     resumed = conducted(action, folder=cut, rounds=3)
     assert asked == [3]
     one, two = (open_model(folder / "model.safetensors") for folder in (whole, cut))
@@ -158,8 +161,8 @@ def test_a_run_whose_server_died_goes_on_after_the_last_finished_round(
 
 
 def test_a_round_of_another_model_is_not_gone_on_from(conducted, tmp_path):
-    seal(tmp_path, Sealed("another", 2, {}, {}))
-    assert unseal(tmp_path, "another").number == 2
+    save_round(tmp_path, FinishedRound("another", 2, {}, {}))
+    assert load_round(tmp_path, "another").number == 2
     assert [r["rung"] for r in conducted(rounds=1)["ladder"]] == ["pruned", "round 1"]
 
 
@@ -167,13 +170,13 @@ def test_several_classes_one_after_the_other_ask_again(
     conducted, tmp_path, colours, colour_card, trained, monkeypatch
 ):
     plans = []
-    original = course.plan_by
+    original = coordinator.plan_by
 
     def both(stats, model, example, params, targets, seed):
         plans.append(original(stats, model, example, params, (1, 2), seed))
         return plans[-1]
 
-    monkeypatch.setattr(course, "plan_by", both)
+    monkeypatch.setattr(coordinator, "plan_by", both)
     told = conducted(rounds=0, params={**PRUNE, "combine": "sequential", "ratio": 0.2})
     assert [e["kind"] for e in told["exchanges"]].count("stats") == 2
     assert plans[0].reason["classes"] == ["green", "blue"]
@@ -206,4 +209,4 @@ def test_reports_rounds_and_clients_and_can_be_cancelled(conducted):
 def test_settings_travel_whole(conducted, tmp_path):
     conducted(rounds=0)
     job = read_job(tmp_path)
-    assert plain(job.params)["ratio"] == 0.3 and job.asked.rounds == 0
+    assert plain(job.params)["ratio"] == 0.3 and job.request.rounds == 0
