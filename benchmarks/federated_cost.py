@@ -36,11 +36,12 @@ from unlearn_core.federated.messages import client_seed
 from unlearn_core.federated.partition import draw, parse_partition
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.models.training import Recipe, Stretch, fit
+from unlearn_core.models.recipe import Recipe, Stretch
+from unlearn_core.models.training import fit
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.unlearning.method import Task
 from unlearn_core.unlearning.registry import find_method
+from unlearn_core.unlearning.task import Task
 from unlearn_core.unlearning.tfidf_prune import plan_by
 from unlearn_core.workflows.ends import open_both
 

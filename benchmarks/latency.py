@@ -16,8 +16,8 @@ from unlearn_core.models.inference import evaluating
 from unlearn_core.models.size import measure
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.unlearning.method import Task
 from unlearn_core.unlearning.registry import find_method
+from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
 
 

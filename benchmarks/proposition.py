@@ -30,7 +30,8 @@ from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.experiments.proposition import CURVE, Point
 from unlearn_core.experiments.study import Study, write_study
 from unlearn_core.models.inference import choose_device
-from unlearn_core.models.training import Recipe, batches, fit
+from unlearn_core.models.recipe import Recipe
+from unlearn_core.models.training import batches, fit
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.results import evaluation
@@ -38,8 +39,8 @@ from unlearn_core.sparsify.mask import conv_weights
 from unlearn_core.sparsify.omp import largest
 from unlearn_core.unlearning.curvature import bound, distance, largest_curvature
 from unlearn_core.unlearning.gradients import flat, kept, set_flat
-from unlearn_core.unlearning.method import Task
 from unlearn_core.unlearning.registry import find_method
+from unlearn_core.unlearning.task import Task
 
 HESSIAN_IMAGES = 256
 

@@ -26,8 +26,8 @@ from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled, silent
 from unlearn_core.results.evaluation import tabulate, test_predictions, to_plain
-from unlearn_core.unlearning.method import Task
 from unlearn_core.unlearning.registry import find_method
+from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
 
 

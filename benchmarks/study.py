@@ -101,7 +101,7 @@ def measured(args, sparsity, seed, variants):
             "method": name,
             "params": plain(params),
             "chosen": how_chosen(
-                name, plain(params), plain(method_params(method, {}, loaded.card)), tuned=False
+                method.published, plain(params), plain(method_params(method, {}, loaded.card)), tuned=False
             ),
             "inputs": inputs_of(dataset, loaded),
             "forget": {"classes": list(args.forget), "fraction": args.fraction, "digest": split.digest},

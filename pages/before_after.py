@@ -12,6 +12,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import finding
 from unlearn_core.unlearning.provenance import told
+from unlearn_core.unlearning.registry import short_label
 
 
 def page() -> None:
@@ -63,7 +64,7 @@ def _pickers(chosen: selection.Selection, keys: list[str]) -> tuple[str, str]:
 
 def _head(a: compared.Side, b: compared.Side) -> None:
     plan = b.result["plan"] if a.key == compared.ORIGINAL else None
-    known = methods.LABELS.get(b.result["method"], b.result["method"])
+    known = short_label(b.result["method"])
     retrained = b.result["controls"].get("retrain", {}).get("evaluation")
     text = finding(
         a.evaluation, b.evaluation, plan, compared.num_channels(b), what=known, retrained=retrained

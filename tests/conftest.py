@@ -5,9 +5,10 @@ import torch
 
 from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet
 from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.registry import build_net
 from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization
-from unlearn_core.models.training import Recipe, fit
+from unlearn_core.models.training import fit
 
 CLASSES = ("red", "green", "blue")
 HALF = Normalization("custom", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

@@ -4,7 +4,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from unlearn_core.errors import UnlearnError
@@ -24,6 +24,9 @@ class Setting:
         low: Smallest allowed value, or None.
         high: Largest allowed value, or None.
         choices: The allowed values; empty when any will do.
+        label: What a form and a table call it.
+        advanced: Whether a form shows it only on request.
+        hidden: Whether a form leaves it out.
     """
 
     name: str
@@ -33,35 +36,67 @@ class Setting:
     low: float | None
     high: float | None
     choices: tuple[str, ...]
+    label: str = ""
+    advanced: bool = False
+    hidden: bool = False
 
 
 def setting(
     default: Any,
-    help: str,
+    help: str | None = None,
     *,
+    label: str | None = None,
     low: float | None = None,
     high: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str, ...] | None = None,
+    advanced: bool | None = None,
+    hidden: bool | None = None,
 ) -> Any:
-    """A dataclass field with the facts that a form, a command line and `build` need."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
+    """A dataclass field with the facts that a form, a command line and `build` need; see `Setting`.
+
+    A class that gives a setting of its base another default says what else is different; the rest it inherits.
+    """
+    facts = {
+        "help": help,
+        "label": label,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "advanced": advanced,
+        "hidden": hidden,
+    }
+    return field(default=default, metadata={name: fact for name, fact in facts.items() if fact is not None})
 
 
 def settings_of(cls: type) -> tuple[Setting, ...]:
     """The settings that a frozen dataclass declares, in order."""
     kinds = typing.get_type_hints(cls)
-    return tuple(
-        Setting(
-            name=f.name,
-            kind=_plain_kind(kinds[f.name]),
-            default=f.default if f.default is not MISSING else None,
-            help=f.metadata.get("help", ""),
-            low=f.metadata.get("low"),
-            high=f.metadata.get("high"),
-            choices=tuple(f.metadata.get("choices", ())),
-        )
-        for f in fields(cls)
+    return tuple(_setting_of(cls, f, _plain_kind(kinds[f.name])) for f in fields(cls))
+
+
+def _setting_of(cls: type, f: Field[Any], kind: type) -> Setting:
+    facts = _facts(cls, f.name)
+    return Setting(
+        name=f.name,
+        kind=kind,
+        default=f.default if f.default is not MISSING else None,
+        help=facts.get("help", ""),
+        low=facts.get("low"),
+        high=facts.get("high"),
+        choices=tuple(facts.get("choices", ())),
+        label=facts.get("label", f.name.replace("_", " ").capitalize()),
+        advanced=facts.get("advanced", False),
+        hidden=facts.get("hidden", False),
     )
+
+
+def _facts(cls: type, name: str) -> dict[str, Any]:
+    """What a class says of one of its fields, and what its bases say where it is silent."""
+    facts: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        own = vars(base).get("__dataclass_fields__", {})
+        facts |= own[name].metadata if name in own else {}
+    return facts
 
 
 def build(cls: type[T], values: Mapping[str, Any]) -> T:

@@ -11,6 +11,8 @@ from pages.parts.run_words import duration, seconds_of
 from pages.parts.selection import Selection
 from unlearn_core.running import cost
 from unlearn_core.store.runs import RunState
+from unlearn_core.unlearning.registry import find_method
+from unlearn_core.unlearning.work import Sizes, Work
 
 _SAME = ("model", "data", "controls", "method")
 _ALIKE = 0.05  # by how much the work of two runs may differ
@@ -80,7 +82,7 @@ class _Clock:
         )
         return cost.seconds_of(self._parts(request), self._sizes(request["settings"]), speed)
 
-    def _sizes(self, asked: Mapping[str, Any]) -> cost.Sizes:
+    def _sizes(self, asked: Mapping[str, Any]) -> Sizes:
         """Counted, not split: that would copy every image of the data set."""
         from unlearn_core.data.classes import class_index
         from unlearn_core.workflows.ends import names_in
@@ -88,12 +90,10 @@ class _Clock:
         data, fraction = self.data, float(asked.get("fraction") or 0)
         gone = {class_index(data.classes, name) for name in names_in(str(asked.get("forget", "")))}
         forget = sum(self.of_class[k] for k in gone) or round(fraction * len(data.train))
-        return cost.Sizes(len(data.train) - forget, forget, len(data.test), len(data.classes))
+        return Sizes(len(data.train) - forget, forget, len(data.test), len(data.classes), self.parameters)
 
-    def _parts(self, request: Mapping[str, Any]) -> list[cost.Work]:
+    def _parts(self, request: Mapping[str, Any]) -> list[Work]:
         """The work of the method and of its controls, each with the settings that it runs with."""
-        from unlearn_core.params import plain
-        from unlearn_core.unlearning.registry import find_method
         from unlearn_core.workflows.ends import names_in
         from unlearn_core.workflows.unlearn import control_params, method_params
 
@@ -101,10 +101,8 @@ class _Clock:
         method, sizes = find_method(asked["method"]), self._sizes(asked)
         own = method_params(method, request.get("params", {}), card)
         controls = [find_method(name) for name in names_in(str(asked["controls"])) if name != method.name]
-        settings = {method.name: own, **{c.name: control_params(c, method, own, card) for c in controls}}
-        return [
-            cost.work_of(name, plain(params), sizes, self.parameters) for name, params in settings.items()
-        ]
+        beside = [c.work(control_params(c, method, own, card), sizes) for c in controls]
+        return [method.work(own, sizes), *beside]
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -112,7 +110,7 @@ def _step(
     model: str, data: str, batch_size: int, precision: str, device: str, _loaded: Any, _data: Any
 ) -> float:
     """Measured once for each batch size, arithmetic and device."""
-    from unlearn_core.models.training import Recipe
+    from unlearn_core.models.recipe import Recipe
     from unlearn_core.unlearning import preview
 
     recipe = Recipe(batch_size=batch_size, precision=precision)

@@ -19,8 +19,9 @@ from unlearn_core.federated.server import Server
 from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled, silent
 from unlearn_core.results.evaluation import predictions
-from unlearn_core.unlearning.method import Task
-from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, run
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
+from unlearn_core.unlearning.task import Task
+from unlearn_core.unlearning.tfidf_prune import run
 
 RECIPE = {"lr": 0.02, "batch_size": 20, "augment": "none", "precision": "float32"}
 PRUNE = {**RECIPE, "where": "all", "ratio": 0.3}

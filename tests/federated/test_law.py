@@ -17,11 +17,13 @@ from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.rules import Rules
 from unlearn_core.federated.server import Server
 from unlearn_core.federated.validate import schema_of
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.specs import card_to_plain
-from unlearn_core.models.training import Recipe, fit
+from unlearn_core.models.training import fit
 from unlearn_core.params import build, plain
 from unlearn_core.progress import silent
-from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, example_of, plan_by
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
+from unlearn_core.unlearning.tfidf_prune import example_of, plan_by
 
 PARTITIONS = ["iid", "dirichlet:0.1", "dirichlet:0.5", "shards:1", "biased:0.9"]
 RECIPE = Recipe(epochs=1, lr=0.05, batch_size=20, augment="crop", precision="float32")

@@ -15,8 +15,8 @@ from unlearn_core.federated.rules import Rules
 from unlearn_core.federated.secure_stats import secure_stats
 from unlearn_core.federated.server import Server
 from unlearn_core.federated.validate import distance, schema_of
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.specs import card_to_plain
-from unlearn_core.models.training import Recipe
 from unlearn_core.params import plain
 from unlearn_core.progress import silent
 from unlearn_core.results.evaluation import predictions

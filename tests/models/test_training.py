@@ -10,18 +10,10 @@ from torch.nn import functional
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.registry import build_net
 from unlearn_core.models.specs import NORMALIZATIONS, ModelSpec
-from unlearn_core.models.training import (
-    Pass,
-    Recipe,
-    _schedule,
-    augment,
-    batch_sizes,
-    cross_entropy,
-    fit,
-    fit_passes,
-)
+from unlearn_core.models.training import Pass, _schedule, augment, batch_sizes, cross_entropy, fit, fit_passes
 from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled
 

@@ -12,7 +12,6 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.params import build
 from unlearn_core.running import jobs
 from unlearn_core.store.runs import RunState, RunStore
-from unlearn_core.unlearning.advice import PRESETS
 from unlearn_core.unlearning.registry import METHODS, find_method
 from unlearn_core.workflows.unlearn import UnlearnRequest
 
@@ -149,7 +148,8 @@ def test_the_papers_setting_is_one_click_and_warned_of(
     assert "released setting" in " ".join(w.value for w in app.warning)
     start_button(app).click().run()
     params = started[0][1]["params"]
-    assert {k: params[k] for k in PRESETS[PAPER]} == dict(PRESETS[PAPER])
+    preset = METHODS["tfidf_prune"].presets[PAPER]
+    assert {k: params[k] for k in preset} == dict(preset)
 
 
 def test_a_ratio_that_prunes_nothing_is_said(empty_home: Path, open_page: OpenPage) -> None:

@@ -124,8 +124,12 @@ def test_standing_marks_controls_and_stored_references() -> None:
         "size": {"before": size, "after": {"parameters": 7}},
         "controls": {"retrain": {"evaluation": AFTER, "seconds": 9.0, "size": size, "stored": True}},
     }
-    original, main, retrain = comparison.standing(result, {"tfidf_prune": "TF-IDF", "retrain": "Retraining"})
-    assert (original["name"], main["name"], retrain["name"]) == ("Original", "TF-IDF", "Retraining (stored)")
+    original, main, retrain = comparison.standing(result)
+    assert (original["name"], main["name"], retrain["name"]) == (
+        "Original",
+        "TF-IDF pruning",
+        "Retraining (stored)",
+    )
     assert [r["control"] for r in (original, main, retrain)] == [False, False, True]
     assert (main["ua"], main["ra"], main["parameters"], main["forgotten"]) == (90, None, 7, 1)
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models.training import Recipe, fit
+from unlearn_core.models.recipe import Recipe
+from unlearn_core.models.training import fit
 from unlearn_core.sparsify.omp import find
 
 RECIPE = Recipe(epochs=3, lr=0.05, batch_size=40, augment="none", precision="float32")

@@ -6,7 +6,7 @@ import torch
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.registry import build_net
-from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.task import Task
 
 
 @pytest.fixture

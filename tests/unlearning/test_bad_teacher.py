@@ -6,7 +6,8 @@ import torch
 
 from unlearn_core.models.inference import predict
 from unlearn_core.params import build
-from unlearn_core.unlearning.bad_teacher import BadTeacherParams, lesson, run
+from unlearn_core.unlearning.bad_teacher import lesson, run
+from unlearn_core.unlearning.methods.bad_teacher import BadTeacherParams
 from unlearn_core.unlearning.scrub import kl
 from unlearn_core.unlearning.steps import frozen_copy
 

@@ -8,7 +8,8 @@ import torch
 from unlearn_core.models.inference import predict
 from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled
-from unlearn_core.unlearning.boundary_expand import BoundaryExpandParams, run, widened
+from unlearn_core.unlearning.boundary_expand import run, widened
+from unlearn_core.unlearning.methods.boundary_expand import BoundaryExpandParams
 
 QUICK = {"epochs": 3, "lr": 0.01, "batch_size": 20, "augment": "none", "precision": "float32"}
 

@@ -7,7 +7,8 @@ from torch.nn import functional
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.inference import predict
 from unlearn_core.params import build
-from unlearn_core.unlearning.boundary_shrink import BoundaryShrinkParams, moved, nearest_classes, run
+from unlearn_core.unlearning.boundary_shrink import moved, nearest_classes, run
+from unlearn_core.unlearning.methods.boundary_shrink import BoundaryShrinkParams
 
 QUICK = {"epochs": 3, "lr": 0.01, "batch_size": 20, "augment": "none", "precision": "float32"}
 

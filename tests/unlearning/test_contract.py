@@ -12,7 +12,6 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.params import build, settings_of
 from unlearn_core.progress import RunCancelled
-from unlearn_core.results.verdicts import RETAIN_ALONE
 from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning.registry import METHODS, find_method
 
@@ -85,7 +84,7 @@ def test_says_what_it_is(method):
     assert all(s.help for s in settings_of(method.params))
 
 
-def test_trains_on_the_retain_set_alone_where_verdicts_say_so(method, trained, task_of, monkeypatch):
+def test_trains_on_the_retain_set_alone_where_it_says_so(method, trained, task_of, monkeypatch):
     seen, forward = [], Classifier.forward
 
     def watched(self, images):
@@ -97,7 +96,7 @@ def test_trains_on_the_retain_set_alone_where_verdicts_say_so(method, trained, t
     task = task_of()
     method.run(trained, small(method, augment="none"), task)
     forgotten = {image.numpy().tobytes() for image in task.split.forget.images}
-    assert (bool(seen) and forgotten.isdisjoint(seen)) == (method.name in RETAIN_ALONE)
+    assert (bool(seen) and forgotten.isdisjoint(seen)) == method.retain_alone
 
 
 def test_names_are_unique_and_unknown_ones_are_listed():

@@ -13,7 +13,8 @@ from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.specs import Normalization
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.unlearning.fisher import FisherParams, fisher_diagonal, noise_variance, run
+from unlearn_core.unlearning.fisher import fisher_diagonal, noise_variance, run
+from unlearn_core.unlearning.methods.fisher import FisherParams
 
 
 def test_the_diagonal_of_a_linear_model_is_its_closed_form():

@@ -9,7 +9,8 @@ from torch.nn import functional
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.inference import predict
 from unlearn_core.params import build
-from unlearn_core.unlearning.gradient_ascent import GradientAscentParams, run
+from unlearn_core.unlearning.gradient_ascent import run
+from unlearn_core.unlearning.methods.gradient_ascent import GradientAscentParams
 
 ONE_STEP = {
     "epochs": 1,

@@ -16,8 +16,9 @@ from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning.gradients import flat
-from unlearn_core.unlearning.influence import InfluenceParams, chunk_size, run
-from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.influence import run
+from unlearn_core.unlearning.methods.influence import InfluenceParams, chunk_size
+from unlearn_core.unlearning.task import Task
 
 PLAIN = Normalization("none", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 

@@ -8,14 +8,8 @@ import torch
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.training import DIVERGED, cross_entropy
 from unlearn_core.params import build
-from unlearn_core.unlearning.l1_sparse import (
-    L1SparseParams,
-    _penalised,
-    gammas,
-    penalised_parameters,
-    run,
-    soft_threshold,
-)
+from unlearn_core.unlearning.l1_sparse import _penalised, gammas, penalised_parameters, run, soft_threshold
+from unlearn_core.unlearning.methods.l1_sparse import L1SparseParams
 
 QUICK = {"epochs": 2, "batch_size": 20, "lr": 0.02, "augment": "none", "precision": "float32"}
 

@@ -8,7 +8,8 @@ from torch.nn import functional
 from unlearn_core.params import build
 from unlearn_core.unlearning import fine_tune
 from unlearn_core.unlearning.gradients import flat
-from unlearn_core.unlearning.neggrad import NegGradParams, difference, endless, run
+from unlearn_core.unlearning.methods.neggrad import NegGradParams
+from unlearn_core.unlearning.neggrad import difference, endless, run
 
 QUICK = {
     "epochs": 1,

@@ -12,13 +12,14 @@ from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet
 from unlearn_core.data.split import ForgetSpec, ForgetSplit, split_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.registry import build_net
 from unlearn_core.models.specs import ModelSpec, Normalization
-from unlearn_core.models.training import Recipe
 from unlearn_core.progress import silent
 from unlearn_core.unlearning import preview
-from unlearn_core.unlearning.method import Task
-from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, run
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
+from unlearn_core.unlearning.task import Task
+from unlearn_core.unlearning.tfidf_prune import run
 
 CLASSES = ("a", "b", "c")
 

@@ -3,7 +3,8 @@
 import torch
 
 from unlearn_core.params import build
-from unlearn_core.unlearning.random_label import RandomLabelParams, passes, wrong_labels
+from unlearn_core.unlearning.methods.random_label import RandomLabelParams
+from unlearn_core.unlearning.random_label import passes, wrong_labels
 
 
 def labels_of(epochs, part=0):

@@ -8,7 +8,8 @@ import torch
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import build
 from unlearn_core.unlearning.gradients import flat
-from unlearn_core.unlearning.retrain import RetrainParams, run
+from unlearn_core.unlearning.methods.retrain import RetrainParams
+from unlearn_core.unlearning.retrain import run
 
 QUICK = {"epochs": 1, "batch_size": 40, "augment": "none", "precision": "float32"}
 

@@ -10,8 +10,9 @@ from unlearn_core.params import build
 from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning import random_label
 from unlearn_core.unlearning.gradients import flat
-from unlearn_core.unlearning.random_label import RandomLabelParams
-from unlearn_core.unlearning.salun import SalUnParams, run, saliency
+from unlearn_core.unlearning.methods.random_label import RandomLabelParams
+from unlearn_core.unlearning.methods.salun import SalUnParams
+from unlearn_core.unlearning.salun import run, saliency
 
 QUICK = {"epochs": 2, "batch_size": 20, "lr": 0.02, "augment": "none", "precision": "float32"}
 

@@ -12,7 +12,8 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.models.inference import predict
 from unlearn_core.params import build
 from unlearn_core.unlearning.gradients import flat
-from unlearn_core.unlearning.scrub import ScrubParams, kl, passes, run, weighted_error
+from unlearn_core.unlearning.methods.scrub import ScrubParams
+from unlearn_core.unlearning.scrub import kl, passes, run, weighted_error
 
 QUICK = {
     "epochs": 3,

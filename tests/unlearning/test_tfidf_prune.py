@@ -13,8 +13,9 @@ from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.results.evaluation import predictions
 from unlearn_core.sparsify.mask import SparseMask
-from unlearn_core.unlearning.method import Task
-from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, cut_mask, run, run_random, scoring_images
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
+from unlearn_core.unlearning.task import Task
+from unlearn_core.unlearning.tfidf_prune import cut_mask, run, run_random, scoring_images
 
 QUICK = {"images_per_class": 20, "epochs": 2, "batch_size": 20, "lr": 0.02, "augment": "none", "where": "all"}
 

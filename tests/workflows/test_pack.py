@@ -18,8 +18,8 @@ from unlearn_core.intervals import Tally, within_noise
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.results import evaluation
-from unlearn_core.unlearning.method import Task
 from unlearn_core.unlearning.registry import find_method
+from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows import pack
 from unlearn_core.workflows.ends import open_both
 

@@ -11,7 +11,7 @@ from unlearn_core.channels.surgery import remove
 from unlearn_core.checkpoints.model_files import open_model, save_model
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.models.training import Recipe
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.progress import RunCancelled, silent
 from unlearn_core.sparsify.mask import mask_in
 from unlearn_core.workflows.registry import WORKFLOWS

@@ -23,6 +23,8 @@ SCOPES = ("per_layer", "global", "global_balanced")
 WHERE = ("last_convs", "last_stage", "inner", "all")
 DIRECTIONS = ("high", "low", "random")
 COMBINATIONS = ("joint", "sequential")
+RESIDUAL = ("mask", "group")
+"""What becomes of channels of residual sums."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,32 @@ class PruningSettings:
     """Which channels go."""
 
     ratio: float = setting(
-        0.2, "Share of channels to prune, of each layer or of all together", low=0.0, high=0.95
+        0.2,
+        "Share of channels to prune, of each layer or of all together",
+        label="Pruning ratio",
+        low=0.0,
+        high=0.95,
     )
     scope: str = setting(
         "per_layer",
         "Rank within each layer, or all layers together (the paper's released code); balanced evens out narrow layers",
+        label="Rank channels",
         choices=SCOPES,
     )
     where: str = setting("last_stage", "Which convolutions may lose channels", choices=WHERE)
     direction: str = setting(
-        "high", "Prune the highest scores (the paper), the lowest or random ones", choices=DIRECTIONS
+        "high",
+        "Prune the highest scores (the paper), the lowest or random ones",
+        label="Which scores go",
+        choices=DIRECTIONS,
+        advanced=True,
     )
     combine: str = setting(
-        "joint", "Several classes: one budget for all, or one after the other", choices=COMBINATIONS
+        "joint",
+        "Several classes: one budget for all, or one after the other",
+        label="Several classes",
+        choices=COMBINATIONS,
+        advanced=True,
     )
 
 

@@ -14,11 +14,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unlearn_core.channels.activations import batch_norms
-from unlearn_core.channels.pruning import ChannelGroup, PlannedGroup, PruningPlan
+from unlearn_core.channels.pruning import RESIDUAL, ChannelGroup, PlannedGroup, PruningPlan
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.inference import evaluating
-
-RESIDUAL = ("mask", "group")
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ from unlearn_core.federated.messages import (
 from unlearn_core.federated.privacy import Privacy, protected
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import choose_device
+from unlearn_core.models.recipe import Recipe, Stretch
 from unlearn_core.models.specs import card_from_plain
-from unlearn_core.models.training import Recipe, Stretch, fit
+from unlearn_core.models.training import fit
 from unlearn_core.params import build, plain
 from unlearn_core.results.evaluation import predictions
 

@@ -35,8 +35,8 @@ from unlearn_core.federated.request import FederatedRequest, rules_of
 from unlearn_core.federated.secure_stats import LEAST_CLIENTS, secure_stats
 from unlearn_core.federated.server import Server
 from unlearn_core.models.inference import choose_device
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.specs import ModelCard
-from unlearn_core.models.training import Recipe
 from unlearn_core.params import build
 from unlearn_core.progress import Progress, Report
 from unlearn_core.store.files import write_json

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from unlearn_core.federated.aggregation import AGGREGATORS, STATS_WEIGHTINGS
 from unlearn_core.federated.rules import Rules
-from unlearn_core.models.training import Recipe
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.params import Setting, setting, settings_of
-from unlearn_core.unlearning.retrain import RetrainParams
-from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams
+from unlearn_core.unlearning.methods.retrain import RetrainParams
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
 
 ACTIONS = ("train", "unlearn", "retrain")
 ENGINES = ("local", "flower")

@@ -12,11 +12,9 @@ from torch.nn import functional
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.inference import arithmetic, choose_dtype, device_of, layout_for
-from unlearn_core.params import setting
+from unlearn_core.models.recipe import AUGMENTATIONS, SCHEDULES, Recipe, Stretch
 from unlearn_core.progress import Progress, Report, silent
 
-AUGMENTATIONS = ("none", "crop", "crop_flip")
-SCHEDULES = ("cosine", "constant", "one_cycle", "multistep")
 MILESTONES = (91 / 182, 136 / 182)
 """Shares of the course after which `multistep` takes a tenth of the rate: published as epochs 91 and 136 of 182."""
 
@@ -25,34 +23,6 @@ DIVERGED = 1e4
 
 Loss = Callable[[nn.Module, UInt8[Tensor, "n 3 H W"], Int64[Tensor, " n"]], Tensor]
 """A batch's loss, to be minimised: images uint8, labels."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to take gradient steps; the defaults are the papers' common recipe, at a fine-tuning rate."""
-
-    epochs: int = setting(5, "Passes over the images", low=0, high=1000)
-    lr: float = setting(0.01, "Learning rate at the start of the schedule", low=0.0, high=10.0)
-    batch_size: int = setting(128, "Images in a step", low=1, high=4096)
-    momentum: float = setting(0.9, "Momentum (Nesterov) of SGD", low=0.0, high=0.999)
-    weight_decay: float = setting(5e-4, "L2 penalty on all weights", low=0.0, high=1.0)
-    schedule: str = setting("cosine", "Course of the learning rate", choices=SCHEDULES)
-    augment: str = setting(
-        "crop", "Random change of each image: shifts, or shifts and mirroring", choices=AUGMENTATIONS
-    )
-    precision: str = setting("auto", "Arithmetic of a step", choices=("auto", "float32", "bfloat16"))
-    freeze_bn: bool = setting(False, "Keep the statistics of batch norms as they are, and normalise by them")
-
-
-@dataclass(frozen=True)
-class Stretch(Recipe):
-    """A recipe for a part of a longer course (a federated client's round): its schedule runs over the whole of it.
-
-    Momentum starts anew. For passes over the same images in every epoch.
-    """
-
-    before: int = setting(0, "Epochs of the course that went before", low=0)
-    in_all: int = setting(1, "Epochs of the whole course", low=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from unlearn_core.channels.pruning import PruningPlan
 from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.intervals import Tally, wilson, within_noise
 from unlearn_core.results.evaluation import tally_of
+from unlearn_core.unlearning.registry import short_label
 
 Plain = Mapping[str, Any]
 Row = dict[str, Any]
@@ -102,20 +103,15 @@ def destinations(before: Plain, after: Plain) -> list[Row]:
     return sorted(shown, key=lambda row: -row["after"])
 
 
-def standing(result: Plain, names: Mapping[str, str]) -> list[Row]:
-    """One row a model: the original, the result, then its controls; forget and retain accuracy with 95 % intervals.
-
-    Args:
-        result: A plain unlearning result.
-        names: What to call the method and its controls, by name.
-    """
-    method = names.get(result["method"], result["method"])
+def standing(result: Plain) -> list[Row]:
+    """One row a model: the original, the result, then its controls; forget and retain accuracy with 95 % intervals."""
+    method = short_label(result["method"])
     rows = [
         _standing_row("Original", result["before"], result["size"]["before"], None),
         {**_standing_row(method, result["after"], result["size"]["after"], result["seconds"]), "main": True},
     ]
     for name, control in result["controls"].items():
-        label = f"{names.get(name, name)} (stored)" if control.get("stored") else names.get(name, name)
+        label = f"{short_label(name)} (stored)" if control.get("stored") else short_label(name)
         row = _standing_row(label, control["evaluation"], control.get("size", {}), control.get("seconds"))
         rows.append({**row, "control": True})
     return rows

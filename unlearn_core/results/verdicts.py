@@ -6,13 +6,12 @@ from typing import Any
 
 from unlearn_core.intervals import Tally, wilson, within_noise
 from unlearn_core.results.comparison import forget_tally, group, is_share, per_class
+from unlearn_core.unlearning.registry import METHODS
 
 Plain = Mapping[str, Any]
 
 # A class counts as forgotten where no more than this share of its test images is still recognised.
 FORGOTTEN = 0.05
-RETAIN_ALONE = frozenset({"tfidf_prune", "random_prune", "fine_tune", "l1_sparse", "retrain"})
-"""Methods whose every training step is on retained images; named here, as pages read verdicts without torch."""
 _NAMED = 3
 _THE = {True: "the pruning", False: "this method"}
 _NO_TARGET = (
@@ -91,7 +90,8 @@ def came_back(result: Plain) -> str:
         return ""
     low, end, rung = back
     told = f"The forgotten class came back: from {_number(low)} % at “{rung}” to {_number(end)} % at the end"
-    unseen = result["method"] in RETAIN_ALONE
+    method = METHODS.get(result["method"])
+    unseen = method is not None and method.retain_alone
     return f"{told}, though none of its images was seen in between." if unseen else f"{told}."
 
 

@@ -62,7 +62,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _train_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    from unlearn_core.models.training import Recipe
+    from unlearn_core.models.recipe import Recipe
     from unlearn_core.workflows.train import TrainRequest
 
     _add_settings(parser, settings_of(TrainRequest))
@@ -232,7 +232,7 @@ def _picked(args: argparse.Namespace, cls: type) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from unlearn_core.models.training import Recipe
+    from unlearn_core.models.recipe import Recipe
     from unlearn_core.workflows.train import TrainRequest
 
     settings, recipe = _absolute(_picked(args, TrainRequest)), _picked(args, Recipe)

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.models.training import Recipe, fit
+from unlearn_core.models.recipe import Recipe
+from unlearn_core.models.training import fit
 from unlearn_core.params import setting
 from unlearn_core.progress import renamed
 from unlearn_core.sparsify.sparsifier import Origin, SparseRecipe, SparseTask, State, copied
@@ -23,13 +24,21 @@ class RewindRecipe(SparseRecipe):
     rewind: str = setting(
         "early",
         "Weights to train again from: early ones, the initial ones, or the trained ones",
+        label="Train again from",
         choices=REWINDS,
     )
-    rewind_epoch: int = setting(1, "Epoch of the early weights; published: 8 of 182", low=1, high=1000)
+    rewind_epoch: int = setting(
+        1,
+        "Epoch of the early weights; published: 8 of 182",
+        label="Epoch of the early weights",
+        low=1,
+        high=1000,
+    )
     dense: str = setting(
         "auto",
         "Rank the given model's weights, or those of a dense model trained anew; auto trains anew where "
         "early weights are needed and the card doesn't say how the model was trained",
+        label="Dense model that is ranked",
         choices=DENSE,
     )
 

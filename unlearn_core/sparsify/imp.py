@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from unlearn_core.models.recipe import FROM_SCRATCH
 from unlearn_core.params import setting
 from unlearn_core.progress import renamed
 from unlearn_core.sparsify.dense import RewindRecipe, dense_weights
@@ -22,7 +23,13 @@ from unlearn_core.sparsify.sparsifier import Found, SparseTask, Sparsifier, Stat
 class ImpParams(RewindRecipe):
     """As published, but for the rewound epoch's place in a shorter recipe."""
 
-    rate: float = setting(0.2, "Share of the remaining weights that each round removes", low=0.01, high=0.9)
+    rate: float = setting(
+        0.2,
+        "Share of the remaining weights that each round removes",
+        label="Share that goes in each round",
+        low=0.01,
+        high=0.9,
+    )
 
 
 def sparsities(params: ImpParams) -> list[float]:
@@ -69,4 +76,5 @@ SPARSIFIER = Sparsifier(
     params=ImpParams,
     find=find,
     sees_data=True,
+    published={**FROM_SCRATCH, "rewind_epoch": 8},
 )

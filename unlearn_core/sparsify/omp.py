@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from unlearn_core.models.recipe import FROM_SCRATCH
 from unlearn_core.sparsify.dense import RewindRecipe, dense_weights
 from unlearn_core.sparsify.mask import SparseMask, conv_weights, count_to_keep, keep_highest
 from unlearn_core.sparsify.sparsifier import Found, SparseTask, Sparsifier, State
@@ -52,4 +53,5 @@ SPARSIFIER = Sparsifier(
     params=OmpParams,
     find=find,
     sees_data=True,
+    published={**FROM_SCRATCH, "rewind_epoch": 8},
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from unlearn_core.models.recipe import FROM_SCRATCH
 from unlearn_core.sparsify.mask import conv_weights
 from unlearn_core.sparsify.omp import largest
 from unlearn_core.sparsify.sparsifier import Found, SparseRecipe, SparseTask, Sparsifier, copied
@@ -33,4 +34,5 @@ SPARSIFIER = Sparsifier(
     params=RandomParams,
     find=find,
     sees_data=False,
+    published=FROM_SCRATCH,
 )

@@ -13,7 +13,8 @@ from torch import Tensor
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import device_of
-from unlearn_core.models.training import SCHEDULES, Recipe, fit
+from unlearn_core.models.recipe import SCHEDULES, Recipe
+from unlearn_core.models.training import fit
 from unlearn_core.params import setting
 from unlearn_core.progress import Report
 from unlearn_core.sparsify.mask import SparseMask
@@ -131,6 +132,7 @@ class Sparsifier:
         params: A frozen dataclass of settings.
         find: From the settings and the task to a mask and the weights to start from.
         sees_data: Whether the mask depends on the training images.
+        published: What the paper or its authors' code sets otherwise than the defaults here.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Sparsifier:
     params: type
     find: Callable[[Any, SparseTask], Found]
     sees_data: bool
+    published: Mapping[str, Any] = field(default_factory=dict)
 
 
 def copied(model: Classifier) -> dict[str, Tensor]:

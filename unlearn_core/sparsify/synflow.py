@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.inference import device_of, exact_device
+from unlearn_core.models.recipe import FROM_SCRATCH
 from unlearn_core.params import setting
 from unlearn_core.progress import Progress
 from unlearn_core.sparsify.mask import conv_weights, count_to_keep, keep_highest
@@ -24,7 +25,9 @@ from unlearn_core.sparsify.sparsifier import Found, SparseRecipe, SparseTask, Sp
 class SynFlowParams(SparseRecipe):
     """As published."""
 
-    rounds: int = setting(100, "Rounds of pruning before training", low=1, high=1000)
+    rounds: int = setting(
+        100, "Rounds of pruning before training", label="Rounds of pruning", low=1, high=1000
+    )
 
 
 def find(params: SynFlowParams, task: SparseTask) -> Found:
@@ -78,4 +81,5 @@ SPARSIFIER = Sparsifier(
     params=SynFlowParams,
     find=find,
     sees_data=False,
+    published=FROM_SCRATCH,
 )

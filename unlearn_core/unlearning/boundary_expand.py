@@ -9,7 +9,7 @@ classes; a random share works alike, as in the tables of SalUn (arXiv 2310.12508
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,14 +17,9 @@ from torch import nn
 
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.training import Pass, cross_entropy
-from unlearn_core.unlearning.boundary_shrink import BoundaryParams
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.methods.boundary_expand import BoundaryExpandParams
 from unlearn_core.unlearning.steps import bn_facts, descend, head_of, relabelled
-
-
-@dataclass(frozen=True)
-class BoundaryExpandParams(BoundaryParams):
-    """Published: 10 epochs at 1e-5, batches of 64."""
+from unlearn_core.unlearning.task import Outcome, Task
 
 
 def run(model: Classifier, params: BoundaryExpandParams, task: Task) -> Outcome:
@@ -80,14 +75,3 @@ def replace_layer(net: nn.Module, old: nn.Module, new: nn.Module) -> None:
             if child is old:
                 setattr(parent, name, new)
                 return
-
-
-METHOD = Method(
-    name="boundary_expand",
-    label="Boundary Expand",
-    about="Fine-tunes the forget set into an extra class and then removes that class.",
-    paper="Chen et al., Boundary Unlearning, CVPR 2023",
-    link="https://arxiv.org/abs/2303.11570",
-    params=BoundaryExpandParams,
-    run=run,
-)

@@ -8,8 +8,6 @@ class or is left out; the nearest class is found once on the plain images (the c
 batch). The paper forgets whole classes; a random share works alike, as in the tables of SalUn (arXiv 2310.12508).
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
@@ -18,38 +16,11 @@ from torch.nn import functional
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import device_of, evaluating
-from unlearn_core.models.training import SCHEDULES, Pass, Recipe, cross_entropy
-from unlearn_core.params import setting
+from unlearn_core.models.training import Pass, cross_entropy
 from unlearn_core.progress import Progress
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.methods.boundary_shrink import BoundaryShrinkParams
 from unlearn_core.unlearning.steps import bn_facts, descend, relabelled
-
-
-@dataclass(frozen=True)
-class BoundaryParams(Recipe):
-    """Published: 10 epochs at 1e-5 (for a half-width AllCNN), batches of 64, no weight decay."""
-
-    epochs: int = setting(10, "Passes over the forget set", low=0, high=1000)
-    lr: float = setting(
-        1e-5, "Learning rate; published for a small AllCNN: 1e-5, to be tuned for others", low=0.0, high=10.0
-    )
-    batch_size: int = setting(64, "Images in a step", low=1, high=4096)
-    weight_decay: float = setting(0.0, "L2 penalty on all weights; published: none", low=0.0, high=1.0)
-    schedule: str = setting("constant", "Course of the learning rate", choices=SCHEDULES)
-
-
-@dataclass(frozen=True)
-class BoundaryShrinkParams(BoundaryParams):
-    """Published: a bound of 0.1 on pixels in [0, 1]."""
-
-    bound: float = setting(
-        0.1, "How far a pixel in [0, 1] is moved to cross the boundary; published: 0.1", low=0.0, high=1.0
-    )
-    uncrossed: str = setting(
-        "runner_up",
-        "Images that cross no boundary get the runner-up class, or are left out",
-        choices=("runner_up", "exclude"),
-    )
+from unlearn_core.unlearning.task import Outcome, Task
 
 
 def run(model: Classifier, params: BoundaryShrinkParams, task: Task) -> Outcome:
@@ -94,14 +65,3 @@ def moved(
         loss = functional.cross_entropy(model(pixels), labels, reduction="sum")
         (slope,) = torch.autograd.grad(loss, pixels)
     return (pixels.detach() + bound * slope.sign()).clamp(0, 1)
-
-
-METHOD = Method(
-    name="boundary_shrink",
-    label="Boundary Shrink",
-    about="Fine-tunes the forget set into the classes across the nearest boundary.",
-    paper="Chen et al., Boundary Unlearning, CVPR 2023",
-    link="https://arxiv.org/abs/2303.11570",
-    params=BoundaryShrinkParams,
-    run=run,
-)

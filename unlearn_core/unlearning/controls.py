@@ -1,22 +1,15 @@
 """Controls that stand beside every result: what no real unlearning may fail to beat."""
 
-from dataclasses import dataclass
-
 import torch
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.unlearning import tfidf_prune
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.methods.controls import NoParams
 from unlearn_core.unlearning.steps import head_of
+from unlearn_core.unlearning.task import Outcome, Task
 
 # Low enough that no other logit is below it, and finite, so that softmax and cross-entropy stay defined.
 _NEVER = -1e4
-
-
-@dataclass(frozen=True)
-class NoParams:
-    """Nothing to set."""
 
 
 def untouched(model: Classifier, params: NoParams, task: Task) -> Outcome:
@@ -54,50 +47,3 @@ def _classes(task: Task) -> tuple[int, ...]:
             "This control acts on the outputs of whole classes; choose classes, not a random share."
         )
     return task.split.forget_classes
-
-
-METHODS = (
-    Method(
-        "untouched",
-        "Untouched model",
-        "The original model, evaluated again.",
-        "",
-        "",
-        NoParams,
-        untouched,
-        control=True,
-    ),
-    Method(
-        "mask_logit",
-        "Mask the logit",
-        "Switches the class's output off and leaves everything inside as it was.",
-        "",
-        "",
-        NoParams,
-        mask_logit,
-        control=True,
-        whole_classes=True,
-    ),
-    Method(
-        "reset_row",
-        "Reset the classifier row",
-        "Draws the class's output weights anew and leaves everything before them as it was.",
-        "",
-        "",
-        NoParams,
-        reset_row,
-        control=True,
-        whole_classes=True,
-    ),
-    Method(
-        "random_prune",
-        "Random channels",
-        "The same pruning and fine-tuning with channels drawn at random.",
-        tfidf_prune.METHOD.paper,
-        tfidf_prune.METHOD.link,
-        tfidf_prune.TfidfPruneParams,
-        tfidf_prune.run_random,
-        control=True,
-        whole_classes=True,
-    ),
-)

@@ -9,7 +9,7 @@ from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import device_of, evaluating
 from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.unlearning.gradients import kept
-from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.task import Task
 
 _TOLERANCE = 1e-3
 

@@ -17,8 +17,6 @@ code, a batch's mean gradient is squared, which understates F; batches of one im
 F^-1/2, the code F^-1: the code's is here.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -27,32 +25,12 @@ from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import device_of, evaluating
-from unlearn_core.params import setting
 from unlearn_core.progress import Progress, Report
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.methods.fisher import FisherParams
 from unlearn_core.unlearning.steps import UNTOUCHED_BN, drawn, head_of, require_finite
+from unlearn_core.unlearning.task import Outcome, Task
 
 CAP, HEAD_CAP, RAISED, ROW_VARIANCE = 1e3, 1e2, 10.0, 1e-3
-
-
-@dataclass(frozen=True)
-class FisherParams:
-    """Published: α = 3e-8, batches of 32, all retained images."""
-
-    alpha: float = setting(
-        3e-8, "Scale of the noise's variance; the authors ran 2e-8 to 3e-8", low=0.0, high=1e3
-    )
-    batch_size: int = setting(
-        32, "Images whose mean gradient is squared; published: 32, exact: 1", low=1, high=4096
-    )
-    samples: int = setting(
-        0, "Retained images that make the Fisher; 0 takes all (published)", low=0, high=100_000_000
-    )
-    class_reset: str = setting(
-        "auto",
-        "Draw the forgotten classes' output rows anew; auto does where whole classes are forgotten",
-        choices=("auto", "yes", "no"),
-    )
 
 
 def run(model: Classifier, params: FisherParams, task: Task) -> Outcome:
@@ -122,14 +100,3 @@ def _classes_to_reset(params: FisherParams, task: Task) -> tuple[int, ...]:
             "choose class_reset = auto or no."
         )
     return task.split.forget_classes if params.class_reset != "no" else ()
-
-
-METHOD = Method(
-    name="fisher",
-    label="Fisher forgetting (FF)",
-    about="Adds noise to every weight, the more the less the retained images need it.",
-    paper="Golatkar et al., Eternal Sunshine of the Spotless Net, CVPR 2020",
-    link="https://arxiv.org/abs/1911.04933",
-    params=FisherParams,
-    run=run,
-)

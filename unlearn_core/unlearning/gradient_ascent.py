@@ -8,30 +8,14 @@ Golatkar et al., CVPR 2020, and Graves et al., AAAI 2021. Its code steps in trai
 the statistics of the forget set alone; `freeze_bn` keeps them.
 """
 
-from dataclasses import dataclass
-
 from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.models.training import SCHEDULES, Pass, Recipe, cross_entropy
-from unlearn_core.params import setting
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.models.training import Pass, cross_entropy
+from unlearn_core.unlearning.methods.gradient_ascent import GradientAscentParams
 from unlearn_core.unlearning.steps import bn_facts, descend
-
-
-@dataclass(frozen=True)
-class GradientAscentParams(Recipe):
-    """Published: 5 epochs at a constant rate; 1e-3 is what the authors' runner used, 1e-4 what their README says."""
-
-    epochs: int = setting(5, "Passes over the forget set", low=0, high=1000)
-    lr: float = setting(
-        1e-3,
-        "Learning rate of the ascent; the authors ran 1e-3, their README says 1e-4",
-        low=0.0,
-        high=10.0,
-    )
-    schedule: str = setting("constant", "Course of the learning rate", choices=SCHEDULES)
+from unlearn_core.unlearning.task import Outcome, Task
 
 
 def negated(model: nn.Module, images: UInt8[Tensor, "n 3 H W"], labels: Int64[Tensor, " n"]) -> Tensor:
@@ -43,14 +27,3 @@ def run(model: Classifier, params: GradientAscentParams, task: Task) -> Outcome:
     """Ascends in place on the forget set."""
     descend(model, [[Pass(task.split.forget, negated)]] * params.epochs, params, task)
     return Outcome(model, facts=bn_facts(params))
-
-
-METHOD = Method(
-    name="gradient_ascent",
-    label="Gradient ascent (GA)",
-    about="Takes steps that raise the loss on the forget set; quick, and easily too much.",
-    paper="Jia et al., Model Sparsity Can Simplify Machine Unlearning, NeurIPS 2023",
-    link="https://arxiv.org/abs/2304.04934",
-    params=GradientAscentParams,
-    run=run,
-)

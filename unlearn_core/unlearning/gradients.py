@@ -10,7 +10,7 @@ from unlearn_core.data.sets import ImageSet
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import device_of, evaluating
 from unlearn_core.progress import Progress, Report
-from unlearn_core.unlearning.method import Task
+from unlearn_core.unlearning.task import Task
 
 # Images whose gradients are computed together; the grouped convolutions behind `vmap` gain nothing from more.
 TOGETHER = 32

@@ -19,7 +19,6 @@ weights that are kept.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,11 +27,11 @@ from torch import Tensor
 
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.params import setting
 from unlearn_core.progress import Progress
 from unlearn_core.unlearning.gradients import flat, kept, per_image_gradients, set_flat, weighted_gradient
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.methods.influence import InfluenceParams, chunk_size
 from unlearn_core.unlearning.steps import UNTOUCHED_BN, drawn, require_finite
+from unlearn_core.unlearning.task import Outcome, Task
 
 Rows = Callable[[Int64[Tensor, " c"]], Float[Tensor, "c d"]]
 """The gradients of the sampled images at these positions."""
@@ -40,24 +39,6 @@ Rows = Callable[[Int64[Tensor, " c"]], Float[Tensor, "c d"]]
 # The released code's constant; its Fisher is a sum over samples divided by this, however many there are.
 RELEASED_N = 1000
 LARGE_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class InfluenceParams:
-    """Published: α = 1 (a scale to search over), 1,002 samples, damping 1."""
-
-    solver: str = setting(
-        "woodbury", "How H^-1 v is computed: exactly, or as released", choices=("woodbury", "released")
-    )
-    alpha: float = setting(
-        1.0, "Length of the step; the authors ran 1, later papers search 1 to 20", low=0.0, high=1e6
-    )
-    damping: float = setting(1.0, "Added to the Fisher's diagonal; published: 1", low=1e-9, high=1e9)
-    samples: int = setting(1002, "Retained images that make the Fisher; published: 1002", low=1, high=100_000)
-    memory: float = setting(
-        2.0, "GiB for gradients; with less, they are computed more often", low=0.001, high=1000
-    )
-    batch_size: int = setting(128, "Images in a step of the mean gradients", low=1, high=4096)
 
 
 def run(model: Classifier, params: InfluenceParams, task: Task) -> Outcome:
@@ -162,12 +143,6 @@ def released(
     return k
 
 
-def chunk_size(samples: int, parameters: int, memory: float) -> int:
-    """How many images' gradients are held at once: all where they fit, otherwise half of what fits, for two chunks."""
-    fitting = int(memory * 2**30 / (4 * parameters))
-    return samples if samples <= fitting else max(1, fitting // 2)
-
-
 def _facts(
     params: InfluenceParams, task: Task, samples: int, chunk: int, v: Tensor, step: Tensor
 ) -> Mapping[str, Any]:
@@ -187,13 +162,3 @@ def _facts(
 
 
 SOLVERS = {"woodbury": woodbury, "released": released}
-
-METHOD = Method(
-    name="influence",
-    label="Influence unlearning (IU)",
-    about="Takes one computed step to where retraining would lead, to first order.",
-    paper="Jia et al., Model Sparsity Can Simplify Machine Unlearning, NeurIPS 2023",
-    link="https://arxiv.org/abs/2304.04934",
-    params=InfluenceParams,
-    run=run,
-)

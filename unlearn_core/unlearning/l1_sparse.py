@@ -12,8 +12,7 @@ Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 202
 equation (2). γ = 1e-4 is what the authors' runner used; their argument parser's 0.2 wrecks the model.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,41 +20,13 @@ from torch import Tensor, nn
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.models.training import DIVERGED, SCHEDULES, Loss, Pass, Recipe, cross_entropy
-from unlearn_core.params import setting
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.models.training import DIVERGED, Loss, Pass, cross_entropy
+from unlearn_core.unlearning.methods.l1_sparse import COURSES, METHOD, L1SparseParams
 from unlearn_core.unlearning.steps import bn_facts, descend
+from unlearn_core.unlearning.task import Outcome, Task
 
 SMALL = 1e-4
 """A weight below this counts as gone where sparsity is told."""
-
-COURSES: Mapping[str, Callable[[float], float]] = {
-    "decreasing": lambda passed: 1 - passed,
-    "constant": lambda passed: 1.0,
-    "increasing": lambda passed: passed,
-}
-"""The penalty's factor by the share of penalised epochs that have passed."""
-
-
-@dataclass(frozen=True)
-class L1SparseParams(Recipe):
-    """Published: 10 epochs at 0.01, γ = 1e-4, linearly decreasing."""
-
-    epochs: int = setting(10, "Passes over the retain set", low=0, high=1000)
-    schedule: str = setting("constant", "Course of the learning rate", choices=SCHEDULES)
-    gamma: float = setting(
-        1e-4, "Weight of the penalty; the authors ran 1e-4, others 5e-4", low=0.0, high=10.0
-    )
-    penalty: str = setting(
-        "decreasing", "Course of the penalty; the paper's best is decreasing", choices=tuple(COURSES)
-    )
-    free_epochs: int = setting(0, "Last epochs without penalty; published: 0", low=0, high=1000)
-    penalize: str = setting(
-        "all",
-        "Every parameter (published), or weights without batch norms and biases",
-        choices=("all", "weights"),
-    )
-    proximal: bool = setting(False, "Shrink weights to exact zeros after each step instead of by gradients")
 
 
 def run(model: Classifier, params: L1SparseParams, task: Task) -> Outcome:
@@ -140,14 +111,3 @@ def _count_below(tensors: list[Any], size: float) -> int:
 
 def _share_below(tensors: list[Any], size: float) -> float:
     return _count_below(tensors, size) / max(1, sum(int(t.numel()) for t in tensors))
-
-
-METHOD = Method(
-    name="l1_sparse",
-    label="l1-sparse",
-    about="Fine-tunes on the retained images with a penalty that drives weights to zero.",
-    paper="Jia et al., Model Sparsity Can Simplify Machine Unlearning, NeurIPS 2023",
-    link="https://arxiv.org/abs/2304.04934",
-    params=L1SparseParams,
-    run=run,
-)

@@ -8,7 +8,6 @@ epochs at 0.01 of plain SGD without weight decay; on large scale it has β 0.999
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,23 +15,10 @@ from torch import Tensor, nn
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import device_of
-from unlearn_core.models.training import SCHEDULES, Loss, Pass, Recipe, batches, cross_entropy
-from unlearn_core.params import setting
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.models.training import Loss, Pass, batches, cross_entropy
+from unlearn_core.unlearning.methods.neggrad import NegGradParams
 from unlearn_core.unlearning.steps import bn_facts, descend
-
-
-@dataclass(frozen=True)
-class NegGradParams(Recipe):
-    """Published on small scale: 10 epochs at 0.01, β 0.95, neither momentum nor weight decay."""
-
-    epochs: int = setting(10, "Passes over the retain set; published: 10, RUM 5", low=0, high=1000)
-    momentum: float = setting(0.0, "Momentum (Nesterov) of SGD; published: none", low=0.0, high=0.999)
-    weight_decay: float = setting(0.0, "L2 penalty on all weights; published: none", low=0.0, high=1.0)
-    schedule: str = setting("constant", "Course of the learning rate", choices=SCHEDULES)
-    beta: float = setting(
-        0.95, "Weight of the retain set; published: 0.95, on large scale 0.9999", low=0.0, high=1.0
-    )
+from unlearn_core.unlearning.task import Outcome, Task
 
 
 def run(model: Classifier, params: NegGradParams, task: Task) -> Outcome:
@@ -59,14 +45,3 @@ def endless(model: Classifier, params: NegGradParams, task: Task) -> Iterator[tu
     generator = torch.Generator().manual_seed(task.seed + 1)  # the retain set's order has the seed itself
     while True:
         yield from batches(here, params.batch_size, params.augment, generator)
-
-
-METHOD = Method(
-    name="neggrad",
-    label="NegGrad+",
-    about="Lowers the loss on the retain set and raises it on the forget set in one step.",
-    paper="Kurmanji et al., Towards Unbounded Machine Unlearning, NeurIPS 2023",
-    link="https://arxiv.org/abs/2302.09880",
-    params=NegGradParams,
-    run=run,
-)

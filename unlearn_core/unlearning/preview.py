@@ -16,11 +16,13 @@ from unlearn_core.data.sets import ImageSet
 from unlearn_core.data.split import ForgetSplit
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import choose_device, predict
-from unlearn_core.models.training import Recipe, fit
+from unlearn_core.models.recipe import Recipe
+from unlearn_core.models.training import fit
 from unlearn_core.progress import Report, silent
 from unlearn_core.unlearning.gradients import TOGETHER, per_image_gradients
-from unlearn_core.unlearning.method import Task
-from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams, plan_for, scoring_images
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
+from unlearn_core.unlearning.task import Task
+from unlearn_core.unlearning.tfidf_prune import plan_for, scoring_images
 
 SAMPLE = 1000
 _TIMED_STEPS = 2

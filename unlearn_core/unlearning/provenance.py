@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unlearn_core.unlearning.advice import PRESETS
-
 CHOSEN: Mapping[str, str] = {
     "published": "rate, epochs and weights as in the method's paper or its authors' code; batch, momentum and shifts of the "
     "images are Lethe's",
@@ -17,25 +15,15 @@ CHOSEN: Mapping[str, str] = {
 
 # A machine's arithmetic and memory are no choice about the method.
 _OF_THE_MACHINE = frozenset({"precision", "memory"})
-_FROM_SCRATCH = {"epochs": 182, "lr": 0.1, "schedule": "multistep"}
-_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
-    "tfidf_prune": PRESETS["Paper as released (global threshold)"],
-    "random_prune": PRESETS["Paper as released (global threshold)"],
-    "retrain": _FROM_SCRATCH,
-    "omp": {**_FROM_SCRATCH, "rewind_epoch": 8},
-    "imp": {**_FROM_SCRATCH, "rewind_epoch": 8},
-    "synflow": _FROM_SCRATCH,
-    "random": _FROM_SCRATCH,
-    "influence": {"solver": "released"},
-}
-"""Where the defaults aren't the published settings: what the published ones have otherwise."""
 
 
-def how_chosen(method: str, values: Mapping[str, Any], defaults: Mapping[str, Any], *, tuned: bool) -> str:
+def how_chosen(
+    published: Mapping[str, Any], values: Mapping[str, Any], defaults: Mapping[str, Any], *, tuned: bool
+) -> str:
     """A key of `CHOSEN`; empty for a method without settings.
 
     Args:
-        method: Name in the registry.
+        published: What the paper or its authors' code sets otherwise than the defaults.
         values: Every setting that was run.
         defaults: The method's defaults; for retraining, the model's own recipe.
         tuned: Whether it is one of several settings that were run beside retraining.
@@ -44,11 +32,9 @@ def how_chosen(method: str, values: Mapping[str, Any], defaults: Mapping[str, An
         return ""
     if tuned:
         return "tuned"
-    if method in _PUBLISHED and _same(values, {**defaults, **_PUBLISHED[method]}):
+    if _same(values, {**defaults, **published}):
         return "published"
-    if _same(values, defaults):
-        return "recommended" if method in _PUBLISHED else "published"
-    return "by hand"
+    return "recommended" if _same(values, defaults) else "by hand"
 
 
 def told(chosen: str) -> str:

@@ -8,34 +8,15 @@ ICLR 2024, arXiv 2310.12508, equation (6). The released code draws from all clas
 and shuffles both together on CIFAR-100 (`mixed`); it draws anew in every epoch (`per_epoch`), other code once.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.models.training import SCHEDULES, Pass, Recipe, cross_entropy
-from unlearn_core.params import setting
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.models.training import Pass, cross_entropy
+from unlearn_core.unlearning.methods.random_label import RandomLabelParams
 from unlearn_core.unlearning.steps import bn_facts, descend, joined, relabelled
-
-
-@dataclass(frozen=True)
-class RandomLabelParams(Recipe):
-    """Published: 10 epochs at 0.01, labels drawn anew in each, forget set first."""
-
-    epochs: int = setting(10, "Passes over forget set and retain set", low=0, high=1000)
-    schedule: str = setting("constant", "Course of the learning rate", choices=SCHEDULES)
-    exclude_true: bool = setting(True, "Never draw an image's own class (the paper; its code may)")
-    order: str = setting(
-        "sequential",
-        "Forget set before retain set, or both shuffled together",
-        choices=("sequential", "mixed"),
-    )
-    relabel: str = setting(
-        "per_epoch", "Draw labels anew in every epoch (published), or once", choices=("per_epoch", "once")
-    )
+from unlearn_core.unlearning.task import Outcome, Task
 
 
 def run(model: Classifier, params: RandomLabelParams, task: Task) -> Outcome:
@@ -69,14 +50,3 @@ def wrong_labels(
     if not exclude_true:
         return torch.randint(0, num_classes, labels.shape, generator=generator)
     return (labels + torch.randint(1, num_classes, labels.shape, generator=generator)) % num_classes
-
-
-METHOD = Method(
-    name="random_label",
-    label="Random labels (RL)",
-    about="Trains on random labels for the forget set and on the true ones for the rest.",
-    paper="Golatkar et al., Eternal Sunshine of the Spotless Net, CVPR 2020",
-    link="https://arxiv.org/abs/1911.04933",
-    params=RandomLabelParams,
-    run=run,
-)

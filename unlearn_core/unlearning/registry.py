@@ -1,9 +1,10 @@
-"""Unlearning methods, one file each; the form, the command line and the contract tests follow from `METHODS`."""
+"""The unlearning methods; forms, command line, estimates, tables and the contract tests follow from `METHODS`."""
 
 from collections.abc import Mapping
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.unlearning import (
+from unlearn_core.unlearning.method import Method
+from unlearn_core.unlearning.methods import (
     bad_teacher,
     boundary_expand,
     boundary_shrink,
@@ -20,7 +21,6 @@ from unlearn_core.unlearning import (
     scrub,
     tfidf_prune,
 )
-from unlearn_core.unlearning.method import Method
 
 METHODS: Mapping[str, Method] = {
     method.name: method
@@ -39,7 +39,10 @@ METHODS: Mapping[str, Method] = {
         bad_teacher.METHOD,
         boundary_shrink.METHOD,
         boundary_expand.METHOD,
-        *controls.METHODS,
+        controls.UNTOUCHED,
+        controls.MASK_LOGIT,
+        controls.RESET_ROW,
+        controls.RANDOM_PRUNE,
     )
 }
 
@@ -53,3 +56,8 @@ def find_method(name: str) -> Method:
     if name not in METHODS:
         raise UnlearnError(f"Unknown method {name!r}; choose one of: {', '.join(METHODS)}.")
     return METHODS[name]
+
+
+def short_label(name: str) -> str:
+    """What charts and tables call a method; its name where it isn't known here."""
+    return METHODS[name].short if name in METHODS else name

@@ -12,29 +12,17 @@ weights and follow the training unless `freeze_bn` is set. On a sparse model the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.params import setting
 from unlearn_core.unlearning import random_label
 from unlearn_core.unlearning.gradients import flat, kept, set_flat, weighted_gradient
-from unlearn_core.unlearning.method import Method, Outcome, Task
-from unlearn_core.unlearning.random_label import RandomLabelParams
+from unlearn_core.unlearning.methods.salun import SalUnParams
 from unlearn_core.unlearning.steps import bn_facts, descend
-
-
-@dataclass(frozen=True)
-class SalUnParams(RandomLabelParams):
-    """Published: 10 epochs at 0.013 (the README of 2025; before, 0.1), half of the weights."""
-
-    lr: float = setting(
-        0.013, "Learning rate; the authors' README says 0.013, before 2025 0.1", low=0.0, high=10.0
-    )
-    salient: float = setting(0.5, "Share of the weights that may move; published: 0.5", low=0.0, high=1.0)
+from unlearn_core.unlearning.task import Outcome, Task
 
 
 def run(model: Classifier, params: SalUnParams, task: Task) -> Outcome:
@@ -72,14 +60,3 @@ def restoring(model: Classifier, mask: Bool[Tensor, " d"]) -> Callable[[], None]
     """A function that puts the parameters outside the mask back to what they are now, bit for bit."""
     before = flat(model)
     return lambda: set_flat(model, torch.where(mask, flat(model), before))
-
-
-METHOD = Method(
-    name="salun",
-    label="SalUn",
-    about="Trains on random labels, moving only the weights that matter most to the forget set.",
-    paper="Fan et al., SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency, ICLR 2024",
-    link="https://arxiv.org/abs/2310.12508",
-    params=SalUnParams,
-    run=run,
-)

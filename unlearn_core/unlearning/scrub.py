@@ -15,7 +15,7 @@ here have no third part: test accuracy is then no longer untouched, and the resu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,28 +27,12 @@ from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import predict
-from unlearn_core.models.training import SCHEDULES, Loss, Pass, Recipe, cross_entropy
-from unlearn_core.params import setting
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.models.training import Loss, Pass, cross_entropy
+from unlearn_core.unlearning.methods.scrub import ScrubParams
 from unlearn_core.unlearning.steps import bn_facts, descend, frozen_copy
+from unlearn_core.unlearning.task import Outcome, Task
 
 _HELD_OUT = "SCRUB+R chose its epoch by errors on the test images, so its test accuracy is not untouched."
-
-
-@dataclass(frozen=True)
-class ScrubParams(Recipe):
-    """Published for all of CIFAR-10: 3 epochs at 5e-4, T = 4, γ = 0.99, α = 0.001, forget batches of 32."""
-
-    epochs: int = setting(3, "Passes over the retain set; published: 3, small scale 10", low=0, high=1000)
-    lr: float = setting(5e-4, "Learning rate; published: 5e-4, RUM 5e-3", low=0.0, high=10.0)
-    schedule: str = setting("constant", "Course of the learning rate", choices=SCHEDULES)
-    optimizer: str = setting("sgd", "Published: sgd on large scale, adam on small", choices=("sgd", "adam"))
-    max_epochs: int = setting(2, "First epochs that also leave the teacher on D_f; RUM: 4", low=0, high=1000)
-    forget_batch_size: int = setting(32, "Forget images in a step", low=1, high=4096)
-    gamma: float = setting(0.99, "Weight of the cross-entropy on D_r", low=0.0, high=100.0)
-    alpha: float = setting(0.001, "Weight of the divergence on D_r; small scale 0.5", low=0.0, high=100.0)
-    temperature: float = setting(4.0, "Softens both answers; small scale 2", low=0.1, high=100.0)
-    rewind: bool = setting(False, "SCRUB+R: take the epoch that forgot as much as unseen images are missed")
 
 
 def run(model: Classifier, params: ScrubParams, task: Task) -> Outcome:
@@ -142,14 +126,3 @@ def weighted_error(wrong: Bool[Tensor, " n"], images: ImageSet, like: ImageSet, 
     wanted = torch.bincount(like.labels, minlength=num_classes).double() * (there > 0)
     errors = torch.bincount(images.labels[wrong], minlength=num_classes) / there.clamp(min=1)
     return float((wanted * errors).sum() / wanted.sum().clamp(min=1))
-
-
-METHOD = Method(
-    name="scrub",
-    label="SCRUB",
-    about="Trains a student to disagree with the original model on the forget set only.",
-    paper="Kurmanji et al., Towards Unbounded Machine Unlearning, NeurIPS 2023",
-    link="https://arxiv.org/abs/2302.09880",
-    params=ScrubParams,
-    run=run,
-)

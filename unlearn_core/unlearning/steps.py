@@ -16,8 +16,9 @@ from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import device_of
-from unlearn_core.models.training import Pass, Recipe, fit_passes
-from unlearn_core.unlearning.method import Task
+from unlearn_core.models.recipe import Recipe
+from unlearn_core.models.training import Pass, fit_passes
+from unlearn_core.unlearning.task import Task
 
 
 def descend(

@@ -8,52 +8,29 @@ all layers) is `scope="global", where="all", tap="conv_relu"`; on the models mea
 import copy
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from unlearn_core.channels.activations import TAPS, ActivationStats, collect, first_per_class
+from unlearn_core.channels.activations import ActivationStats, collect, first_per_class
 from unlearn_core.channels.pruning import (
     PruningPlan,
-    PruningSettings,
     kept_in_place,
     make_plan,
     merge_plans,
 )
 from unlearn_core.channels.scoring import channel_scores, require_images
-from unlearn_core.channels.surgery import RESIDUAL, channel_groups, mask_of, remove, silenced
+from unlearn_core.channels.surgery import channel_groups, mask_of, remove, silenced
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
-from unlearn_core.models.training import Pass, Recipe, cross_entropy
-from unlearn_core.params import setting
+from unlearn_core.models.training import Pass, cross_entropy
 from unlearn_core.progress import Progress
 from unlearn_core.sparsify.mask import SparseMask
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
 from unlearn_core.unlearning.steps import bn_facts, descend, drawn, joined
-
-
-@dataclass(frozen=True)
-class TfidfPruneParams(Recipe, PruningSettings):
-    """What to score, what to prune and how to fine-tune."""
-
-    # Chosen on digits (both families) and CIFAR-10: at 0.01 the forgotten class comes back further (benchmarks/defaults.py).
-    lr: float = setting(0.03, "Learning rate at the start of the schedule", low=0.0, high=10.0)
-    epochs: int = setting(3, "Passes over the retain set", low=0, high=1000)
-    tap: str = setting("bn_relu", "Where activations are read", choices=tuple(TAPS))
-    images_per_class: int = setting(200, "Images of each class to score; 0 takes all", low=0, high=1_000_000)
-    tune_images: int = setting(
-        0, "Retained images to fine-tune on, drawn by the seed; 0 takes all", low=0, high=10_000_000
-    )
-    residual: str = setting(
-        "mask",
-        "Channels of residual sums: silenced one by one, or cut out of all parts of the sum",
-        choices=RESIDUAL,
-    )
-    cut: bool = setting(
-        True, "Cut pruned channels out where the structure allows; otherwise only silence them"
-    )
+from unlearn_core.unlearning.task import Outcome, Task
 
 
 def run(model: Classifier, params: TfidfPruneParams, task: Task) -> Outcome:
@@ -183,15 +160,3 @@ def plan_by(
 def run_random(model: Classifier, params: TfidfPruneParams, task: Task) -> Outcome:
     """The same with channels drawn at random: the control that says what the scores are worth."""
     return run(model, replace(params, direction="random"), task)
-
-
-METHOD = Method(
-    name="tfidf_prune",
-    label="TF-IDF pruning",
-    about="Prunes the channels most specific to the class, then fine-tunes on the rest.",
-    paper="Wang et al., Federated Unlearning via Class-Discriminative Pruning, WWW 2022",
-    link="https://arxiv.org/abs/2110.11794",
-    params=TfidfPruneParams,
-    run=run,
-    whole_classes=True,
-)

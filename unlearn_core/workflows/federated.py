@@ -30,13 +30,14 @@ from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.intervals import Tally
 from unlearn_core.models.inference import choose_device
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.size import measure
 from unlearn_core.models.specs import ModelCard, ModelSpec, parse_normalization
-from unlearn_core.models.training import Recipe
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Report
 from unlearn_core.results import evaluation
 from unlearn_core.unlearning.provenance import how_chosen
+from unlearn_core.unlearning.registry import find_method
 from unlearn_core.workflows.answers import (
     answers_of,
     evaluated,
@@ -166,7 +167,8 @@ def _chosen(asked: FederatedRequest, params: Recipe) -> str:
     if method == "random_prune":  # the direction is what makes it one, not a choice beyond that
         usual["direction"] = values["direction"]
     # Nobody published a federated recipe in full: a new model's is ours, as retraining's is.
-    return how_chosen("retrain" if method == "train" else method, values, usual, tuned=False)
+    published = find_method("retrain" if method == "train" else method).published
+    return how_chosen(published, values, usual, tuned=False)
 
 
 def _start(asked: FederatedRequest, report: Report) -> tuple[Dataset, LoadedModel, LoadedModel]:

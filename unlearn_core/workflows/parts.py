@@ -20,7 +20,8 @@ from unlearn_core.progress import Progress, Report
 from unlearn_core.results import evaluation
 from unlearn_core.sparsify.mask import SparseMask, mask_in, mask_of_zeros
 from unlearn_core.store.files import write_bytes, write_json
-from unlearn_core.unlearning.method import Method, Outcome, Task
+from unlearn_core.unlearning.method import Method
+from unlearn_core.unlearning.task import Outcome, Task
 from unlearn_core.workflows.answers import (
     answers_of,
     closeness,

@@ -14,7 +14,7 @@ from unlearn_core.data.split import ForgetSpec, ForgetSplit, everything, split_d
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import choose_device, device_of
-from unlearn_core.models.training import Recipe
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.params import build, plain, setting
 from unlearn_core.progress import Report, renamed
 from unlearn_core.results import evaluation
@@ -92,7 +92,7 @@ def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> dict[s
         "sparsifier": sparsifier.name,
         "params": plain(params),
         "chosen": how_chosen(
-            sparsifier.name, plain(params), plain(sparsifier_params(sparsifier, {}, loaded)), tuned=False
+            sparsifier.published, plain(params), plain(sparsifier_params(sparsifier, {}, loaded)), tuned=False
         ),
         "asked": params.sparsity,
         "sparsity": mask.sparsity(),

@@ -14,8 +14,9 @@ from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import everything
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import choose_device
+from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.specs import ModelCard, ModelSpec, parse_normalization
-from unlearn_core.models.training import Recipe, fit
+from unlearn_core.models.training import fit
 from unlearn_core.params import build, plain, setting
 from unlearn_core.progress import Report, renamed
 from unlearn_core.results import evaluation

@@ -99,7 +99,7 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
         "pruned": next((rung for rung in main["ladder"] if rung["rung"] == "pruned"), None),
         "after": main["evaluation"],
         "chosen": how_chosen(
-            method.name,
+            method.published,
             plain(params),
             plain(method_params(method, {}, loaded.card)),
             tuned=asked.variants > 1 and retrained is not None,
@@ -180,4 +180,4 @@ def chosen_beside(control: Method, method: Method, values: Mapping[str, Any], ca
     """How a control's settings came about; empty where it has none."""
     if values and shares(control, method):
         return "shared"
-    return how_chosen(control.name, values, plain(method_params(control, {}, card)), tuned=False)
+    return how_chosen(control.published, values, plain(method_params(control, {}, card)), tuned=False)

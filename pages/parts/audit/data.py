@@ -6,9 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.parts import compared, methods
+from pages.parts import compared
 from pages.parts.opened import store
 from unlearn_core.attacks.audit import Answered, Contest, Score, Standing, contests, load_answers, standings
+from unlearn_core.unlearning.registry import short_label
 from unlearn_core.workflows import pack
 
 _PREFIX = "membership_"
@@ -45,7 +46,7 @@ class Audited:
 
     def label(self, name: str) -> str:
         """What a model is called."""
-        return _NAMES.get(name) or methods.LABELS.get(name, name.replace("_", " ").capitalize())
+        return _NAMES.get(name) or short_label(name)
 
     def groups(self) -> dict[str, str]:
         """What the parts are called."""

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts import compared, methods
+from pages.parts import compared
 from pages.parts.before_after import cell_images
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
@@ -17,6 +17,7 @@ from unlearn_core.plots.ladder import ladder
 from unlearn_core.plots.standing import standing
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import came_back, verdicts
+from unlearn_core.unlearning.registry import short_label
 
 TONES = {
     "good": ":green-badge[holds]",
@@ -92,7 +93,7 @@ def _control_courses(result: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Each control's ladder; all but retraining, which begins with a new model, start from the original."""
     start = result["ladder"][:1]
     return {
-        methods.LABELS.get(name, name): comparison.ladder(
+        short_label(name): comparison.ladder(
             {
                 "before": result["before"],
                 "ladder": [*([] if name == "retrain" else start), *control["ladder"]],
@@ -106,7 +107,7 @@ def _control_courses(result: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def _controls(a: compared.Side, b: compared.Side) -> None:
     for verdict in verdicts(b.result):
         st.markdown(f"{TONES[verdict.tone]} {md(verdict.text)}")
-    rows = comparison.standing(b.result, methods.LABELS)
+    rows = comparison.standing(b.result)
     if any(row["forgotten"] is not None for row in rows):
         chart = standing(rows)
         st.altair_chart(inked(chart), width="stretch")

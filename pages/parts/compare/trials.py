@@ -17,6 +17,7 @@ from unlearn_core.experiments.trial import FEDERATED, ORIGINAL, REFERENCE, STORE
 from unlearn_core.home import home
 from unlearn_core.store.records import is_run_id
 from unlearn_core.store.runs import RunRecord, RunState
+from unlearn_core.unlearning.registry import short_label
 from unlearn_core.workflows import pack
 
 _MOST_RUNS = 500
@@ -124,7 +125,7 @@ def method_label(name: str) -> str:
     if name == ORIGINAL:
         return "Original model"
     plain = name.removeprefix(FEDERATED)
-    shown = methods.LABELS.get(plain, plain)
+    shown = short_label(plain)
     return f"{shown}, federated" if name.startswith(FEDERATED) else shown
 
 

@@ -122,8 +122,7 @@ def draw(chosen: selection.Selection) -> Form:
     settings |= _engine(facts, int(clients))
     start = st.container()
     with st.expander("Pruning and fine-tuning" if action == "unlearn" else "Training"):
-        named = methods.MethodFacts(f"federated {action}", action, "", "", "", False, facts.params[action])
-        params = methods.settings_form(named)
+        params = methods.settings_form(f"federated {action}", facts.params[action])
     with st.expander("Rules of the federation"):
         settings |= _widgets(facts, _RULES)
     if action == "unlearn":  # the others report no statistics

@@ -1,6 +1,6 @@
 """The form of the Forget page: what to forget, how, beside which controls, where."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,11 @@ from pages.parts.forget import grid
 from pages.parts.run_words import forgotten
 from pages.parts.text import md
 from unlearn_core.checkpoints.catalog import scratch_recipe
+from unlearn_core.experiments.trial import REFERENCE
+from unlearn_core.params import Setting, settings_of
 from unlearn_core.running.grid import Planned
 from unlearn_core.unlearning.advice import warnings
+from unlearn_core.unlearning.method import Method
 from unlearn_core.unlearning.provenance import how_chosen, told
 
 CONTROLS = {
@@ -67,9 +70,10 @@ def draw(chosen: selection.Selection) -> Asked:
     st.subheader("What to forget")
     fraction, share_seed = _what(chosen)
     st.subheader("How")
-    method = _method(chosen, fraction)
-    params = methods.settings_form(method)
-    _notes(chosen, method, params)
+    method = _method(fraction)
+    options = _with_recipe(method, chosen.model)
+    params = methods.settings_form(method.name, options, method.presets, method.presets_help)
+    _notes(chosen, method, options, params)
     controls = _controls(method.name, fraction)
     device, seed, name = _where()
     settings = {
@@ -84,14 +88,14 @@ def draw(chosen: selection.Selection) -> Asked:
         "device": device,
     }
     request = {"settings": settings, "params": params}
-    plans, problem = grid.draw(method, request)
+    plans, problem = grid.draw(method.name, options, request)
     if not fraction and not chosen.forget:
         problem = "Nothing is in the basket yet: pick a class to forget, or a random share."
     what = forgotten(request).replace(",", ", ")
     return Asked(request, plans, device, name or f"Forget {what} · {method.label}", problem)
 
 
-def _method(chosen: selection.Selection, fraction: float) -> methods.MethodFacts:
+def _method(fraction: float) -> Method:
     """Which method, with what it is and where it comes from."""
     known = {m.name: m for m in methods.offered(fraction)}
     if st.session_state.get("forget method") not in known:
@@ -100,7 +104,7 @@ def _method(chosen: selection.Selection, fraction: float) -> methods.MethodFacts
         st.selectbox(
             "Method",
             list(known),
-            format_func=lambda n: f"{known[n].label} — {methods.family(n).lower()}",
+            format_func=lambda n: f"{known[n].label} — {known[n].family.lower()}",
             key="forget method",
             persist_state="session",
             help="All of these forget whole classes; under a random share the list is shorter.",
@@ -108,28 +112,29 @@ def _method(chosen: selection.Selection, fraction: float) -> methods.MethodFacts
     ]
     paper = f" [{md(method.paper)}]({method.link})" if method.link else ""
     st.caption(f"{md(method.about)}{paper}")
-    return _with_recipe(method, chosen.model)
+    return method
 
 
-def _with_recipe(method: methods.MethodFacts, model: str) -> methods.MethodFacts:
-    """Retraining begins with the model's own recipe, where its card records one."""
-    if method.name != "retrain":
-        return method
+def _with_recipe(method: Method, model: str) -> tuple[Setting, ...]:
+    """The method's settings; retraining begins with the model's own recipe, where its card records one."""
+    settings = settings_of(method.params)
+    if method.name != REFERENCE:
+        return settings
     recipe = scratch_recipe(models.card_of(model).get("facts", {}))
     if st.session_state.get("forget recipe of") != model:
         st.session_state["forget recipe of"] = model
-        for s in method.settings:
-            st.session_state.pop(methods.key_of(method, s.name), None)
-    return replace(
-        method, settings=tuple(replace(s, default=recipe.get(s.name, s.default)) for s in method.settings)
-    )
+        for s in settings:
+            st.session_state.pop(methods.key_of(method.name, s.name), None)
+    return tuple(replace(s, default=recipe.get(s.name, s.default)) for s in settings)
 
 
-def _notes(chosen: selection.Selection, method: methods.MethodFacts, params: Mapping[str, Any]) -> None:
+def _notes(
+    chosen: selection.Selection, method: Method, options: Sequence[Setting], params: Mapping[str, Any]
+) -> None:
     """How the settings came about, what to be warned of, and what a sparse model means here."""
-    defaults = {s.name: s.default for s in method.settings}
-    st.caption(md(told(how_chosen(method.name, params, defaults, tuned=False))))
-    for text in warnings(method.name, params, chosen.forget, len(selection.classes())):
+    defaults = {s.name: s.default for s in options}
+    st.caption(md(told(how_chosen(method.published, params, defaults, tuned=False))))
+    for text in warnings(method, params, chosen.forget, len(selection.classes())):
         st.warning(md(text))
     sparse = models.card_of(chosen.model).get("facts", {}).get("sparsity", {})
     if sparse.get("measured"):

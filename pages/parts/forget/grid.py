@@ -1,6 +1,6 @@
 """Several runs at once: the seeds and the values of settings to try, and the runs that would come of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -14,16 +14,16 @@ from unlearn_core.running.grid import Planned, expand, seeds_in, values_in
 _SHOWN = 8  # rows before the table scrolls
 
 
-def draw(method: methods.MethodFacts, request: Mapping[str, Any]) -> tuple[list[Planned], str]:
+def draw(method: str, settings: Sequence[Setting], request: Mapping[str, Any]) -> tuple[list[Planned], str]:
     """Draws the part of the form; the runs that Start would queue, and why none can."""
     with st.expander("Several runs: seeds and values of settings"):
         try:
-            plans = expand(request, _seeds(request), _values(method))
+            plans = expand(request, _seeds(request), _values(method, settings))
         except UnlearnError as error:
             st.error(md(str(error)))
             return [], str(error)
         if len(plans) > 1:
-            _table(plans, method)
+            _table(plans, settings)
         else:
             st.caption(
                 "One run. Several seeds say how far a result is chance: Compare puts them together with their 95 % "
@@ -52,14 +52,14 @@ def _seeds(request: Mapping[str, Any]) -> tuple[int, ...]:
     return seeds_in(text, int(request["settings"]["seed"]))
 
 
-def _values(method: methods.MethodFacts) -> dict[str, tuple[Any, ...]]:
+def _values(method: str, settings: Sequence[Setting]) -> dict[str, tuple[Any, ...]]:
     """The values of each setting that is varied; those without a value are left out."""
-    known = {s.name: s for s in method.settings}
-    key = f"forget vary {method.name}"
+    known = {s.name: s for s in settings}
+    key = f"forget vary {method}"
     picked = st.multiselect(
         "Settings to vary",
         list(known),
-        format_func=lambda n: methods.label(n, method.name),
+        format_func=lambda n: known[n].label,
         key=key,
         placeholder="none",
         persist_state="session",
@@ -68,9 +68,9 @@ def _values(method: methods.MethodFacts) -> dict[str, tuple[Any, ...]]:
     return {name: found for name, found in values.items() if found}
 
 
-def _values_of(setting: Setting, method: methods.MethodFacts) -> tuple[Any, ...]:
-    name = f"{methods.label(setting.name, method.name)}: values"
-    key = f"forget values {method.name} {setting.name}"
+def _values_of(setting: Setting, method: str) -> tuple[Any, ...]:
+    name = f"{setting.label}: values"
+    key = f"forget values {method} {setting.name}"
     if setting.choices or setting.kind is bool:
         options = setting.choices or (False, True)
         return tuple(
@@ -87,11 +87,12 @@ def _values_of(setting: Setting, method: methods.MethodFacts) -> tuple[Any, ...]
     return values_in(setting, text)
 
 
-def _table(plans: list[Planned], method: methods.MethodFacts) -> None:
+def _table(plans: list[Planned], settings: Sequence[Setting]) -> None:
+    labels = {s.name: s.label for s in settings}
     rows = [
         {
             "run": i + 1,
-            **{methods.label(n, method.name): _value(v) for n, v in p.varied.items()},
+            **{labels.get(n, n.capitalize()): _value(v) for n, v in p.varied.items()},
         }
         for i, p in enumerate(plans)
     ]

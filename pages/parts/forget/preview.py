@@ -76,7 +76,7 @@ def _preview(
     from unlearn_core.data.split import ForgetSpec, split_dataset
     from unlearn_core.params import build
     from unlearn_core.unlearning import preview
-    from unlearn_core.unlearning.tfidf_prune import TfidfPruneParams
+    from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
 
     params = build(TfidfPruneParams, json.loads(asked))
     split = split_dataset(_data, ForgetSpec(forget))

@@ -19,6 +19,7 @@ from unlearn_core.running.reproduce import command_line
 from unlearn_core.store.files import read_json
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.provenance import told
+from unlearn_core.unlearning.registry import short_label
 
 _LOG_BYTES = 20_000
 
@@ -69,7 +70,7 @@ def _outcome(record: RunRecord) -> None:
         return
     if record.kind == "unlearn":
         own = side(record.id)
-        label = methods.LABELS.get(result["method"], result["method"])
+        label = short_label(result["method"])
         retrained = result["controls"].get("retrain", {}).get("evaluation")
         text = finding(
             result["before"],

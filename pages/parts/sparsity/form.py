@@ -15,8 +15,10 @@ from pages.parts.text import md
 from pages.parts.tokens import token_of
 from unlearn_core.checkpoints.catalog import scratch_recipe
 from unlearn_core.errors import UnlearnError
-from unlearn_core.params import settings_of
+from unlearn_core.params import Setting, settings_of
 from unlearn_core.running import jobs
+from unlearn_core.sparsify.registry import SPARSIFIERS
+from unlearn_core.sparsify.sparsifier import Sparsifier
 from unlearn_core.store.runs import RunRecord, RunState
 
 _NONCE = "sparsify nonce"
@@ -29,22 +31,6 @@ STRICT = (
 _NOT_SHOWN = frozenset(
     {"sparsity", "freeze_bn"}
 )  # a slider of its own; a new network has no statistics to keep
-
-
-@st.cache_resource(show_spinner="Loading the sparsifiers …")
-def sparsifiers() -> dict[str, tuple[methods.MethodFacts, bool]]:
-    """All sparsifiers by name, as a form needs them, and whether they look at images."""
-    from unlearn_core.sparsify.registry import SPARSIFIERS
-
-    return {
-        s.name: (
-            methods.MethodFacts(
-                s.name, s.label, s.about, s.paper, s.link, control=False, settings=settings_of(s.params)
-            ),
-            s.sees_data,
-        )
-        for s in SPARSIFIERS.values()
-    }
 
 
 def draw(chosen: selection.Selection) -> None:
@@ -65,16 +51,15 @@ def draw(chosen: selection.Selection) -> None:
 
 def _form(chosen: selection.Selection) -> tuple[dict[str, Any], str, str, str]:
     st.subheader("How")
-    known = sparsifiers()
     name = st.selectbox(
         "Sparsifier",
-        list(known),
-        format_func=lambda n: known[n][0].label,
+        list(SPARSIFIERS),
+        format_func=lambda n: SPARSIFIERS[n].label,
         key="sparsify by",
         persist_state="session",
     )
-    facts, sees = known[name]
-    st.caption(f"{md(facts.about)} [{md(facts.paper)}]({facts.link})")
+    sparsifier = SPARSIFIERS[name]
+    st.caption(f"{md(sparsifier.about)} [{md(sparsifier.paper)}]({sparsifier.link})")
     sparsity = st.slider(
         "Sparsity, share of the convolutions' weights to remove",
         0.05,
@@ -85,10 +70,10 @@ def _form(chosen: selection.Selection) -> tuple[dict[str, Any], str, str, str]:
         persist_state="session",
         help="All layers are ranked together; classifier and batch norms stay whole. The paper's usual choice: 0.95.",
     )
-    facts = _with_recipe(facts, chosen.model)
-    values = methods.settings_form(facts)
-    defaults = {s.name: s.default for s in facts.settings}
-    strict, fraction, share_seed, problem = _strict(chosen, sees)
+    options = _with_recipe(sparsifier, chosen.model)
+    values = methods.settings_form(name, options)
+    defaults = {s.name: s.default for s in options}
+    strict, fraction, share_seed, problem = _strict(chosen, sparsifier.sees_data)
     device, seed = _where()
     settings = {
         "model": chosen.model,
@@ -109,16 +94,15 @@ def _form(chosen: selection.Selection) -> tuple[dict[str, Any], str, str, str]:
     return {"settings": settings, "params": params}, device, told, problem or _refused(chosen)
 
 
-def _with_recipe(facts: methods.MethodFacts, model: str) -> methods.MethodFacts:
-    """Training begins with the model's own recipe, where its card records one."""
+def _with_recipe(sparsifier: Sparsifier, model: str) -> tuple[Setting, ...]:
+    """The settings of the form; training begins with the model's own recipe, where its card records one."""
     recipe = scratch_recipe(models.card_of(model).get("facts", {}))
-    shown = [s for s in facts.settings if s.name not in _NOT_SHOWN]
-    facts = replace(facts, settings=tuple(replace(s, default=recipe.get(s.name, s.default)) for s in shown))
-    if st.session_state.get(f"sparsify recipe {facts.name}") != model:
-        st.session_state[f"sparsify recipe {facts.name}"] = model
-        for s in facts.settings:
-            st.session_state.pop(methods.key_of(facts, s.name), None)
-    return facts
+    options = [s for s in settings_of(sparsifier.params) if s.name not in _NOT_SHOWN]
+    if st.session_state.get(f"sparsify recipe {sparsifier.name}") != model:
+        st.session_state[f"sparsify recipe {sparsifier.name}"] = model
+        for s in options:
+            st.session_state.pop(methods.key_of(sparsifier.name, s.name), None)
+    return tuple(replace(s, default=recipe.get(s.name, s.default)) for s in options)
 
 
 def _strict(chosen: selection.Selection, sees: bool) -> tuple[bool, float, int, str]:

@@ -4,7 +4,6 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import methods
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.sparsity.sweep import READ_GREY
@@ -21,6 +20,7 @@ from unlearn_core.experiments.sweep import (
 )
 from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.plots import sparsity as plots
+from unlearn_core.unlearning.registry import short_label
 
 _DENSE = (0.0, "")
 COURSES = ("decreasing", "constant", "increasing")
@@ -50,7 +50,7 @@ def draw(family: Family) -> None:
             md(f"Not measured here: {', '.join(lacking)}. Start them on the Forget page with l1-sparse.")
         )
     st.markdown(f"**{md(best(rows))}**")
-    label = methods.LABELS[REFERENCE]
+    label = short_label(REFERENCE)
     st.altair_chart(inked(plots.legend(names, label)), width="stretch", key=f"l1 legend {family.key}")
     for start in range(0, len(QUANTITIES), _COLUMNS):
         columns = st.columns(_COLUMNS)
@@ -92,13 +92,13 @@ def _rows(family: Family) -> list[dict[str, Any]]:
         if series.method == "l1_sparse" and _plainly(series, every):
             rows += _of(family, series, _name(params["penalty"]), params["gamma"])
         elif series.method in (REFERENCE, "fine_tune") and series.usual:
-            rows += _of(family, series, methods.LABELS[series.method], "")
+            rows += _of(family, series, short_label(series.method), "")
     floor = floor_at(family, _DENSE)
     if floor is not None:
         rows.append(
             {
                 "quantity": "avg_gap",
-                "series": methods.LABELS[REFERENCE],
+                "series": short_label(REFERENCE),
                 "method": REFERENCE,
                 "gamma": "",
                 "mean": 100 * floor,

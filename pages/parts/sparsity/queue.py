@@ -21,6 +21,7 @@ from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.running import jobs
 from unlearn_core.running.grid import MOST
 from unlearn_core.store.runs import RunState
+from unlearn_core.unlearning.registry import short_label
 
 _NONCE = "sparsity nonce"
 _REFUSED = "sparsity refused"
@@ -81,7 +82,7 @@ def _wanted(family: Family | None) -> tuple[list[tuple[float, str]], str]:
         "Methods, with their defaults",
         names,
         default=[n for n in PAPER if n in names] if family else ["fine_tune"],
-        format_func=lambda n: methods.LABELS.get(n, n),
+        format_func=short_label,
         key=f"sparsity queue by {key}",
         help="Retraining always runs first at each sparsity: all others are compared with it.",
     )
@@ -96,7 +97,7 @@ def _overview(cells: Cells) -> None:
     columns = sorted({s for s, _ in cells})
     rows = [
         {
-            "method": methods.LABELS.get(name, name),
+            "method": short_label(name),
             **{f"{100 * s:.4g} %": "missing" if (s, name) in set(cells) else "·" for s in columns},
         }
         for name in dict.fromkeys(name for _, name in cells)
@@ -155,7 +156,7 @@ def _submit(
                 made[sparsity] = f"run:{record.id}"
             request = _unlearn(chosen, forget, method, made[sparsity], device)
             what = ", ".join(forget.classes) or f"{forget.fraction:.0%}"
-            name = f"Forget {what} · {methods.LABELS.get(method, method)} · {100 * sparsity:.4g} % sparse"
+            name = f"Forget {what} · {short_label(method)} · {100 * sparsity:.4g} % sparse"
             jobs.submit(store(), "unlearn", request, hashed(nonce, request, device), device, name)
     except UnlearnError as error:
         st.session_state[_REFUSED] = str(error)

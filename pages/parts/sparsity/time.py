@@ -56,7 +56,7 @@ def _alike(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _step(model: str, data: str, batch_size: int, device: str, _loaded: Any, _data: Any) -> float:
-    from unlearn_core.models.training import Recipe
+    from unlearn_core.models.recipe import Recipe
     from unlearn_core.unlearning import preview
 
     few = min(batch_size, len(_data.train))

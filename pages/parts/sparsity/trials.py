@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import methods, models
+from pages.parts import models
 from pages.parts.opened import store
 from pages.parts.selection import Selection
 from unlearn_core.checkpoints import catalog
@@ -17,6 +17,7 @@ from unlearn_core.experiments.sweep import Family, Series, families, series_of, 
 from unlearn_core.experiments.trial import REFERENCE, Trial, trials_of
 from unlearn_core.home import home
 from unlearn_core.store.runs import RunState
+from unlearn_core.unlearning.registry import short_label
 
 PAPER = (REFERENCE, "fine_tune", "gradient_ascent", "influence", "fisher", "l1_sparse")
 """The methods of the paper's figures."""
@@ -80,7 +81,7 @@ def facts_of(model: str) -> Mapping[str, Any]:
 
 
 def _name(series: Series, others: list[Series]) -> str:
-    label = methods.LABELS.get(series.method, series.method)
+    label = short_label(series.method)
     told = {} if series.usual else told_apart(series, others)
     return label + (f" ({', '.join(f'{k} {v}' for k, v in told.items())})" if told else "")
 
