@@ -6,13 +6,13 @@ import streamlit as st
 
 from pages.parts import compared, frame, methods, selection
 from pages.parts.before_after import tabs
-from pages.parts.run_words import duration
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import finding
 from unlearn_core.unlearning.provenance import told
 from unlearn_core.unlearning.registry import short_label
+from unlearn_core.words import duration
 
 
 def page() -> None:

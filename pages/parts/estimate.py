@@ -7,12 +7,13 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.opened import opened, store
-from pages.parts.run_words import duration, seconds_of
+from pages.parts.run_words import seconds_of
 from pages.parts.selection import Selection
 from unlearn_core.running import cost
 from unlearn_core.store.runs import RunState
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.work import Sizes, Work
+from unlearn_core.words import duration
 
 _SAME = ("model", "data", "controls", "method")
 _ALIKE = 0.05  # by how much the work of two runs may differ

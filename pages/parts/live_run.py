@@ -12,7 +12,6 @@ from pages.parts.opened import store
 from pages.parts.run_words import (
     PARTS,
     again,
-    duration,
     forgets,
     forgotten,
     next_step,
@@ -29,6 +28,7 @@ from unlearn_core.plots.ladder import ladder, loss
 from unlearn_core.results.verdicts import finding
 from unlearn_core.running import jobs
 from unlearn_core.store.runs import RunRecord, RunState, events
+from unlearn_core.words import duration
 
 _EVERY = 1.0  # seconds
 _SHARE = (

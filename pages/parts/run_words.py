@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
+from unlearn_core.words import duration, trimmed_percent
 
 STATES = {
     RunState.QUEUED: "waiting",
@@ -72,7 +73,9 @@ def again(record: RunRecord) -> str:
 def forgotten(request: Mapping[str, Any]) -> str:
     """What a run was asked to forget, as text."""
     share = random_share(request)
-    return f"{share:.0%} of images" if share else str(request.get("settings", {}).get("forget", ""))
+    return (
+        f"{trimmed_percent(share)} of images" if share else str(request.get("settings", {}).get("forget", ""))
+    )
 
 
 def random_share(request: Mapping[str, Any]) -> float:
@@ -115,17 +118,6 @@ def seconds_of(record: RunRecord) -> float | None:
     if not record.started:
         return None
     return max(0.0, (record.finished or time.time()) - record.started)
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def list_key(records: Sequence[RunRecord]) -> str:

@@ -201,11 +201,3 @@ def test_without_arrival_there_is_no_speed_up(retain: list[float], forget: list[
     unlearned = result(retain, forget)
     assert federation.speed_up(unlearned, UNLEARNED) is None
     assert "no speed-up to state" in federation.race_sentence(unlearned, UNLEARNED)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (23_252_750, "23.3 MB"), (143_317_500, "143 MB"), (2e9, "2 GB")],
-)
-def test_bytes_in_words(count: float, text: str) -> None:
-    assert federation.size_text(count) == text

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from unlearn_core.experiments.pairing import AVERAGE
 from unlearn_core.experiments.table import Row
 from unlearn_core.experiments.trial import FEDERATED
+from unlearn_core.words import figure, listed, percent
 
 Named = Callable[[Row], str]
 
@@ -88,19 +89,12 @@ def _controls(rows: Sequence[Row], best: Row, named: Named) -> str:
     ]
     if not as_close:
         return ""
-    names = " and ".join(named(r) for r in as_close[:2])
-    return f" As close without forgetting anything inside: {names}."
+    return f" As close without forgetting anything inside: {listed([named(r) for r in as_close[:2]])}."
 
 
 def _points(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}" if share >= 0.01 else f"{100 * share:.2f}"
+    return figure(share, 1 if share is None or share >= 0.01 else 2)
 
 
 def _percent(share: float) -> str:
-    return (
-        f"{100 * share:.0f} %"
-        if share >= 0.1
-        else f"{100 * share:.1f} %"
-        if share >= 0.001
-        else "under 0.1 %"
-    )
+    return percent(share, 0 if share >= 0.1 else 1) if share >= 0.001 else "under 0.1 %"

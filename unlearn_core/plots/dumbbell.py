@@ -12,10 +12,10 @@ from unlearn_core.plots.marks import (
     RETAINED,
     class_axis,
     described,
-    listed,
     marked,
     percent_axis,
 )
+from unlearn_core.words import listed
 
 MOST_ROWS = 24
 

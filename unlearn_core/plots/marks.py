@@ -1,6 +1,5 @@
 """What the charts of results have in common: the forgotten class's cross, and colours that hold on light and dark."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -36,8 +35,3 @@ def percent_axis(title: str) -> alt.Axis:
 def described(chart: Any, text: str) -> Any:
     """The chart with the sentence that a screen reader says."""
     return chart.properties(description=text)
-
-
-def listed(names: Sequence[str], most: int = 4) -> str:
-    """Some names as text, the first few by name."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import NOISE, class_axis, described, listed, marked, percent_axis
+from unlearn_core.plots.marks import NOISE, class_axis, described, marked, percent_axis
+from unlearn_core.words import listed
 
 Lines = Sequence[Mapping[str, Any]]
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_core.intervals import Tally, wilson
+from unlearn_core.words import counted, figure, listed, percent, quoted, seconds, size
 
 Plain = Mapping[str, Any]
 Row = dict[str, Any]
@@ -69,7 +70,7 @@ def holding_sentence(held: NDArray[np.int64], classes: Sequence[str], forget: Co
     spread = f"hold {sizes.min():,} to {sizes.max():,} of the {sizes.sum():,} training images"
     if not forget:
         return f"{len(held)} clients {spread}; none of these leaves its client."
-    names = ", ".join(f"“{classes[k]}”" for k in sorted(forget))
+    names = listed([quoted(classes[k]) for k in sorted(forget)])
     carriers = carrying(held, forget)
     counts = held[:, sorted(forget)].sum(axis=1)
     if not carriers:
@@ -142,7 +143,7 @@ def _plan_step(plan: Plain | None, state: str) -> Row:
 
 def _sent(what: str, count: int) -> str:
     """What goes one way, with its bytes once it has gone."""
-    return f"{what}\n{size_text(count)}" if count else what
+    return f"{what}\n{size(count)}" if count else what
 
 
 _NOTHING = {"bytes_down": 0, "bytes_up": 0, "asked": 0, "answered": 0, "seconds": None}
@@ -308,34 +309,25 @@ def speed_up(unlearned: Plain, retrained: Plain) -> Row | None:
 
 def race_sentence(unlearned: Plain, retrained: Plain) -> str:
     """What the race came to, in a sentence."""
-    names = ", ".join(f"“{name}”" for name in unlearned["forget"]["classes"])
+    names = listed([quoted(name) for name in unlearned["forget"]["classes"]])
     found = speed_up(unlearned, retrained)
     if found is None and not retrained["ladder"]:
         return "Retraining had no round, so there is no speed-up to state."
     if found is None:
         return (
-            f"Unlearning did not get there: after no round were the kept classes within {100 * SLACK:.0f} point of the "
-            f"original and {names} at {100 * GONE:.0f} % or below, so there is no speed-up to state."
+            f"Unlearning did not get there: after no round were the kept classes within {figure(SLACK, 0)} point of the "
+            f"original and {names} at {percent(GONE, 0)} or below, so there is no speed-up to state."
         )
     ours, theirs = found["ours"], found["theirs"]
     least = "" if found["reached"] else "more than "
     needed = "needed" if found["reached"] else "did not reach that in"
     return (
-        f"Unlearning keeps {100 * ours['retain_test_accuracy']:.1f} % on the other classes, with {names} at "
-        f"{100 * ours['forget_test_accuracy']:.1f} %, after {_cost(ours)}; retraining {needed} {_cost(theirs)}: "
+        f"Unlearning keeps {percent(ours['retain_test_accuracy'])} on the other classes, with {names} at "
+        f"{percent(ours['forget_test_accuracy'])}, after {_cost(ours)}; retraining {needed} {_cost(theirs)}: "
         f"{least}{found['rounds']:.1f} times the rounds, {found['seconds']:.1f} times the seconds, "
         f"{found['bytes']:.1f} times the bytes."
     )
 
 
 def _cost(rung: Plain) -> str:
-    count = round_of(rung["rung"])
-    return f"{count} round{'s' if count > 1 else ''}, {rung['seconds']:.1f} s and {size_text(rung['bytes'])}"
-
-
-def size_text(count: float) -> str:
-    """Bytes as a person says them."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}" if count < 100 * size else f"{count / size:.0f} {unit}"
-    return f"{count:.0f} B"
+    return f"{counted(round_of(rung['rung']), 'round')}, {seconds(rung['seconds'])} and {size(rung['bytes'])}"

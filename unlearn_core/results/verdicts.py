@@ -1,12 +1,13 @@
 """What a result means, in sentences that its numbers bear out; also when they speak against the method."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from unlearn_core.intervals import Tally, wilson, within_noise
 from unlearn_core.results.comparison import forget_tally, group, is_share, per_class
 from unlearn_core.unlearning.registry import METHODS
+from unlearn_core.words import figure, listed, percent, quoted, seconds, signed, span
 
 Plain = Mapping[str, Any]
 
@@ -89,7 +90,7 @@ def came_back(result: Plain) -> str:
     if back is None:
         return ""
     low, end, rung = back
-    told = f"The forgotten class came back: from {_number(low)} % at “{rung}” to {_number(end)} % at the end"
+    told = f"The forgotten class came back: from {percent(low)} at “{rung}” to {percent(end)} at the end"
     method = METHODS.get(result["method"])
     unseen = method is not None and method.retain_alone
     return f"{told}, though none of its images was seen in between." if unseen else f"{told}."
@@ -99,23 +100,23 @@ def _effect(before: Plain, after: Plain, ahead: bool) -> str:
     takes = "takes" if ahead else "took"
     names = [before["classes"][k] for k in after["forget_classes"]]
     if not names:
-        return f"{takes} the test accuracy from {_number(before['test_accuracy'])} to {_number(after['test_accuracy'])} %"
+        return f"{takes} the test accuracy from {figure(before['test_accuracy'])} to {percent(after['test_accuracy'])}"
     forgotten = {*before["forget_classes"], *after["forget_classes"]}
     one, two = ({**e, "forget_classes": sorted(forgotten)} for e in (before, after))
     shares = [group(e, forgotten=True).share for e in (one, two)]
-    return f"{takes} {_listed(names)} from {_number(shares[0])} to {_number(shares[1])} %"
+    return f"{takes} {listed([quoted(name) for name in names], _NAMED)} from {figure(shares[0])} to {percent(shares[1])}"
 
 
 def _on_share(before: Plain, after: Plain, retrained: Plain | None) -> str:
     """What became of a random share: recognised as often as by a model that never saw it, or not."""
     left = forget_tally(after)
-    beside = [f"{_number(forget_tally(before).share)} % before"] if is_share(before) else []
+    beside = [f"{percent(forget_tally(before).share)} before"] if is_share(before) else []
     if retrained is not None:
-        beside.append(f"{_number(forget_tally(retrained).share)} % after retraining")
+        beside.append(f"{percent(forget_tally(retrained).share)} after retraining")
     told = f" ({', '.join(beside)})" if beside else ""
     return (
-        f"left {_number(left.share)} % of the {left.total} images to forget recognised{told} and took the test accuracy "
-        f"from {_number(before['test_accuracy'])} to {_number(after['test_accuracy'])} %"
+        f"left {percent(left.share)} of the {left.total} images to forget recognised{told} and took the test accuracy "
+        f"from {figure(before['test_accuracy'])} to {percent(after['test_accuracy'])}"
     )
 
 
@@ -128,9 +129,9 @@ def _cost(before: Plain, after: Plain, ahead: bool) -> str:
         worst = moved[0]
         return (
             f"{len(moved)} of {len(rows)} {'' if share else 'other '}classes {'move' if ahead else 'moved'} by more than noise, "
-            f"most {_quoted(worst['class'])} by {_signed(worst['difference'])} points"
+            f"most {quoted(worst['class'])} by {signed(worst['difference'])} points"
         )
-    told = ", ".join(f"{_quoted(r['class'])} {_signed(r['difference'])} points" for r in moved)
+    told = ", ".join(f"{quoted(r['class'])} {signed(r['difference'])} points" for r in moved)
     cost = (
         f"{'costs' if ahead else 'cost'} {told} (outside noise), "
         if moved and moved[-1]["difference"] < 0
@@ -160,8 +161,8 @@ def _of_share(result: Plain) -> list[Verdict]:
 def _share_forgotten(result: Plain, retrained: Plain) -> Verdict:
     before, ours, theirs = (forget_tally(e) for e in (result["before"], result["after"], retrained))
     figures = (
-        f"UA is {_number(1 - ours.share)} %, retraining's {_number(1 - theirs.share)} %, the untouched model's "
-        f"{_number(1 - before.share)} %, on {ours.total} images"
+        f"UA is {percent(1 - ours.share)}, retraining's {percent(1 - theirs.share)}, the untouched model's "
+        f"{percent(1 - before.share)}, on {ours.total} images"
     )
     if not within_noise(ours, theirs):
         how = "still knows" if ours.share > theirs.share else "has lost"
@@ -181,8 +182,8 @@ def _share_hidden(result: Plain, retrained: Plain) -> Verdict | None:
     if ours is None or theirs is None:
         return None
     figures = (
-        f"The membership attack takes {_number(ours.share)} % of them for images never trained on, after retraining "
-        f"{_number(theirs.share)} %"
+        f"The membership attack takes {percent(ours.share)} of them for images never trained on, after retraining "
+        f"{percent(theirs.share)}"
     )
     if within_noise(ours, theirs):
         return Verdict("good", f"{figures}: no difference outside noise.")
@@ -198,13 +199,13 @@ def _unseen(evaluation: Plain) -> Tally | None:
 def _gone(result: Plain) -> Verdict:
     left = group(result["after"], forgotten=True)
     ends = wilson(left)
-    interval = f"95 % interval {_number(ends.low)} to {_number(ends.high)} %, {left.total} test images"
+    interval = f"95 % interval {span(ends.low, ends.high)} %, {left.total} test images"
     if left.share <= FORGOTTEN:
         return Verdict(
-            "good", f"Of the forgotten class {_number(left.share)} % is still recognised ({interval})."
+            "good", f"Of the forgotten class {percent(left.share)} is still recognised ({interval})."
         )
     return Verdict(
-        "bad", f"The class is not forgotten: {_number(left.share)} % is still recognised ({interval})."
+        "bad", f"The class is not forgotten: {percent(left.share)} is still recognised ({interval})."
     )
 
 
@@ -232,12 +233,12 @@ def against_random(after: Plain, random: Plain) -> Verdict:
     if theirs.share <= ours.share or within_noise(ours, theirs):
         return Verdict(
             "bad",
-            f"Random channels at the same ratio do as well ({_number(theirs.share)} % left against "
-            f"{_number(ours.share)} %): the scores are not what made the difference.",
+            f"Random channels at the same ratio do as well ({percent(theirs.share)} left against "
+            f"{percent(ours.share)}): the scores are not what made the difference.",
         )
     return Verdict(
         "good",
-        f"Random channels at the same ratio leave {_number(theirs.share)} %: which channels go does matter.",
+        f"Random channels at the same ratio leave {percent(theirs.share)}: which channels go does matter.",
     )
 
 
@@ -250,10 +251,10 @@ def _beside_fine_tuning(result: Plain) -> Verdict | None:
     if theirs.share <= ours.share or within_noise(ours, theirs):
         return Verdict(
             "bad",
-            f"Fine-tuning alone forgets as well ({_number(theirs.share)} % left): {_THE[pruned]} was not needed for that.",
+            f"Fine-tuning alone forgets as well ({percent(theirs.share)} left): {_THE[pruned]} was not needed for that.",
         )
     return Verdict(
-        "good", f"Fine-tuning alone leaves {_number(theirs.share)} %: {_THE[pruned]} is what made it forget."
+        "good", f"Fine-tuning alone leaves {percent(theirs.share)}: {_THE[pruned]} is what made it forget."
     )
 
 
@@ -263,7 +264,7 @@ def _beside_mask(result: Plain) -> Verdict | None:
         return None
     return Verdict(
         "note",
-        f"Masking the logit reaches {_number(tallies[1].share)} % too and forgets nothing inside: accuracy alone can't tell "
+        f"Masking the logit reaches {percent(tallies[1].share)} too and forgets nothing inside: accuracy alone can't tell "
         "hidden from forgotten.",
     )
 
@@ -282,12 +283,12 @@ def _beside_retraining(result: Plain) -> Verdict | None:
     worse = (
         ""
         if same
-        else f", {abs(100 * (ours.share - theirs.share)):.1f} points {'below' if ours.share < theirs.share else 'above'}"
+        else f", {figure(abs(ours.share - theirs.share))} points {'below' if ours.share < theirs.share else 'above'}"
     )
-    seconds = control.get("seconds") or 0
+    took, retraining = result["seconds"], control.get("seconds")
     times = (
-        f" It took {result['seconds']:.1f} s against {seconds:.1f} s ({seconds / result['seconds']:.1f} times as fast)."
-        if seconds and result["seconds"]
+        f" It took {seconds(took)} against {seconds(retraining)} ({retraining / took:.1f} times as fast)."
+        if took and retraining
         else ""
     )
     likeness = "as good as retraining (within noise)" if same else f"not like retraining{worse}"
@@ -303,22 +304,3 @@ def _beside(result: Plain, control: str) -> tuple[Tally, Tally] | None:
     return group(result["after"], forgotten=True), group(
         result["controls"][control]["evaluation"], forgotten=True
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = [_quoted(n) for n in names[:_NAMED]]
-    if len(names) > _NAMED:
-        shown.append(f"{len(names) - _NAMED} more")
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
-def _quoted(name: str) -> str:
-    return f"“{name}”"
-
-
-def _number(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}"
-
-
-def _signed(points: float) -> str:
-    return f"{points:+.1f}".replace("-", "−")

@@ -14,12 +14,13 @@ from pages.parts.downloads import table_behind
 from pages.parts.federated import live, picture
 from pages.parts.federated import runs as federated_runs
 from pages.parts.federated.form import ROUNDS
-from pages.parts.run_words import duration, title_of
+from pages.parts.run_words import title_of
 from pages.parts.text import md
 from unlearn_core.plots import race as races
 from unlearn_core.results import federation as rounds
 from unlearn_core.results.verdicts import against_random, came_back
 from unlearn_core.store.runs import RunRecord
+from unlearn_core.words import duration, size
 
 _UNITS = {"rounds": "Rounds", "seconds": "Seconds", "megabytes": "Bytes"}
 _SURVIVED = {
@@ -111,12 +112,12 @@ def _traffic(run: Shown) -> None:
     told = run.federation
     images = sum(told["image_bytes"])
     columns = st.columns(4)
-    columns[0].metric("Sent in all", rounds.size_text(told["bytes_down"] + told["bytes_up"]), **QUIET)
-    columns[1].metric("Most of a client", rounds.size_text(told["most_bytes_of_a_client"]), **QUIET)
+    columns[0].metric("Sent in all", size(told["bytes_down"] + told["bytes_up"]), **QUIET)
+    columns[1].metric("Most of a client", size(told["most_bytes_of_a_client"]), **QUIET)
     stats = sum(sum(e["bytes_up"].values()) for e in told["exchanges"] if e["kind"] == "stats")
     if stats:
-        columns[2].metric("Statistics, all clients", rounds.size_text(stats), **QUIET)
-    columns[3].metric("The images themselves", rounds.size_text(images), **QUIET)
+        columns[2].metric("Statistics, all clients", size(stats), **QUIET)
+    columns[3].metric("The images themselves", size(images), **QUIET)
 
 
 def race(run: Shown, records: list[RunRecord]) -> None:
@@ -349,7 +350,7 @@ def events(run: Shown) -> None:
 def summary(run: Shown) -> str:
     """Where the numbers come from, for the head of the page."""
     told = run.federation
-    sent = rounds.size_text(told["bytes_down"] + told["bytes_up"])
+    sent = size(told["bytes_down"] + told["bytes_up"])
     return (
         f"{told['clients']} clients, {told['partition']} · {sent} sent, no image · {duration(run.result['seconds'])} of work "
         f"· {run.result['inputs']['model']} on {run.result['inputs']['data']}"

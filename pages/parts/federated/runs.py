@@ -8,12 +8,13 @@ import streamlit as st
 from pages.parts import selection
 from pages.parts.federated.form import known
 from pages.parts.opened import store
-from pages.parts.run_words import duration, seconds_of, title_of, when
+from pages.parts.run_words import seconds_of, title_of, when
 from pages.parts.tokens import token_of
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import checked
 from unlearn_core.running import jobs
 from unlearn_core.store.runs import RunRecord, RunState
+from unlearn_core.words import duration
 
 _NONCE = "federated nonce"
 _REFUSED = "federated refused"

@@ -9,7 +9,7 @@ from pages.parts import live_run, methods, run_words, selection
 from pages.parts.compared import num_channels, side
 from pages.parts.downloads import csv_bytes, json_bytes
 from pages.parts.opened import store
-from pages.parts.run_words import STATES, again, duration, next_step, seconds_of, title_of, when
+from pages.parts.run_words import STATES, again, next_step, seconds_of, title_of, when
 from pages.parts.sparsity import result as sparsity_result
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
@@ -20,6 +20,7 @@ from unlearn_core.store.files import read_json
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.provenance import told
 from unlearn_core.unlearning.registry import short_label
+from unlearn_core.words import duration
 
 _LOG_BYTES = 20_000
 

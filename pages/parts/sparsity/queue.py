@@ -10,7 +10,6 @@ from pages.parts import methods, selection
 from pages.parts.estimate import estimate
 from pages.parts.forget import form
 from pages.parts.opened import store
-from pages.parts.run_words import duration
 from pages.parts.sparsity import time
 from pages.parts.sparsity.trials import PAPER, is_of
 from pages.parts.text import md
@@ -22,6 +21,7 @@ from unlearn_core.running import jobs
 from unlearn_core.running.grid import MOST
 from unlearn_core.store.runs import RunState
 from unlearn_core.unlearning.registry import short_label
+from unlearn_core.words import duration
 
 _NONCE = "sparsity nonce"
 _REFUSED = "sparsity refused"

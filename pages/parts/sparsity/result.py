@@ -9,11 +9,12 @@ from pages.parts import selection
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.opened import store
-from pages.parts.run_words import duration, title_of
+from pages.parts.run_words import title_of
 from pages.parts.text import md
 from unlearn_core.plots import sparsity as plots
 from unlearn_core.store.runs import RunRecord, events
 from unlearn_core.unlearning.provenance import told as told_of
+from unlearn_core.words import duration
 
 
 def draw(record: RunRecord) -> None:

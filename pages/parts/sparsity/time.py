@@ -6,9 +6,10 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.opened import opened, store
-from pages.parts.run_words import duration, seconds_of
+from pages.parts.run_words import seconds_of
 from pages.parts.selection import Selection
 from unlearn_core.store.runs import RunState
+from unlearn_core.words import duration
 
 _START = 6.0  # seconds: a process, torch, model, data and the evaluations before and after
 _SAME = ("model", "data", "sparsifier", "strict", "forget", "fraction")
