@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unlearn_core.federated import server
+from unlearn_core.federated import conversation
 from unlearn_core.results import federation
 
 HELD = np.array([[5, 0, 2], [0, 7, 1], [0, 3, 0]])
@@ -35,7 +35,7 @@ PLAN = {"groups": [{"layers": ["a", "b"], "channels": [1, 2]}, {"layers": ["c"],
 
 
 def test_stages_are_those_that_the_server_reports() -> None:
-    assert {kind: stage for stage, kind in federation.STAGES.items()} == server._STAGES
+    assert {kind: stage for stage, kind in federation.STAGES.items()} == conversation._STAGES
 
 
 def test_holdings_are_counted_and_carriers_marked() -> None:
