@@ -1,51 +1,55 @@
 """Compare: every method that was measured on one model and forget set in one table, beside retraining and the papers."""
 
-from typing import Any
-
 import streamlit as st
 
-from pages.parts import frame, origins, selection
-from pages.parts.compare import charts, published, trials
+from pages.parts import frame, selection
+from pages.parts.compare import charts, published, words
 from pages.parts.compare import table as compare_table
-from pages.parts.text import md
+from pages.parts.measured import left_out, measured, origin
 from unlearn_core.experiments.finding import finding
-from unlearn_core.experiments.table import Row, Scenario, table
+from unlearn_core.experiments.grouping import Scenario
+from unlearn_core.experiments.table import Row, table
+
+_PAIRED = (
+    "Gaps are taken seed by seed, to the retrained model of the same forget set: at the same sparsity where there is "
+    "one, else dense; of the same seed where there is one. What differs stands in the column “Beside”."
+)
 
 
 def page() -> None:
     """The whole page."""
-    chosen = selection.current()
-    found = trials.found(chosen)
-    if not found.scenarios:
+    selected = selection.current()
+    every = measured()
+    scenarios = words.ordered(every.trials, selected.model)
+    if not scenarios:
         frame.head("Compare", "Nothing has been measured yet, so there is nothing to compare.")
         _busy(None)
         st.markdown("Each finished run adds its method, its controls and the original model to this table.")
         selection.link("pages/forget.py", "Go to Forget and start a run")
-        _damaged(found.damaged)
+        left_out(every.damaged)
         return
     top = st.container()
-    scenario = _picker(chosen, found)
+    scenario = _picker(selected, scenarios)
     rows = table(scenario.trials)
-    names = trials.names_of(rows)
+    names = words.names_of(rows)
     with top:
         frame.head("Compare", finding(rows, lambda row: names[row.key]), _about(scenario, rows))
     _busy(scenario)
     _reference(rows, scenario)
-    picked = charts.chosen_rows(rows, chosen.rows)
-    shown = compare_table.filtered(rows, names)
-    compare_table.draw(shown, names, [row.key for row in picked])
+    ticked = charts.ticked_rows(rows, selected.rows)
+    compare_table.draw(compare_table.filtered(rows, names), names, [row.key for row in ticked])
     st.caption(compare_table.legend(rows))
-    charts.draw(picked, names, not scenario.classes)
-    charts.open_two(picked, names)
+    charts.draw(ticked, names, not scenario.classes)
+    charts.open_two(ticked, names)
     published.draw(rows, scenario, names)
-    _origin(scenario, found)
-    _damaged(found.damaged)
+    origin(scenario.trials, every.studies, _PAIRED)
+    left_out(every.damaged)
 
 
-def _picker(chosen: selection.Selection, found: trials.Found) -> Scenario:
-    by_key = {s.key: s for s in found.scenarios}
-    present = chosen.scenario if chosen.scenario in by_key else found.scenarios[0].key
-    labels = trials.labels_of(found.scenarios)
+def _picker(selected: selection.Selection, scenarios: list[Scenario]) -> Scenario:
+    by_key = {s.key: s for s in scenarios}
+    present = selected.scenario if selected.scenario in by_key else scenarios[0].key
+    labels = words.labels_of(scenarios)
     st.session_state["pick scenario"] = present
     st.selectbox(
         "Compared on",
@@ -55,7 +59,7 @@ def _picker(chosen: selection.Selection, found: trials.Found) -> Scenario:
         on_change=lambda: selection.choose(scenario=st.session_state["pick scenario"]),
         help="Only what was measured on the same model, images and forget set stands in one table.",
     )
-    if not found.own and not chosen.scenario:
+    if not words.of_model(scenarios[0], selected.model) and not selected.scenario:
         st.caption("Nothing has been measured on the model in the sidebar yet; this is another one.")
     return by_key[present]
 
@@ -64,7 +68,7 @@ def _about(scenario: Scenario, rows: list[Row]) -> str:
     own = sum(not t.stored for row in rows for t in row.trials)
     stored = sum(len(row.trials) for row in rows) - own
     parts = [f"{own} measured here" if own else "", f"{stored} stored with the app" if stored else ""]
-    what = f"{trials.label_of(scenario)} · {len(rows)} rows of {own + stored} measured models"
+    what = f"{words.label_of(scenario)} · {len(rows)} rows of {own + stored} measured models"
     return f"{what} ({', '.join(p for p in parts if p)})"
 
 
@@ -81,35 +85,10 @@ def _reference(rows: list[Row], scenario: Scenario) -> None:
 
 
 def _busy(scenario: Scenario | None) -> None:
-    count = trials.waiting(scenario)
+    count = words.waiting(scenario)
     if count:
         runs, they = ("One run is", "it has") if count == 1 else (f"{count} runs are", "they have")
         st.info(f"{runs} still at work; what comes of it stands here when {they} finished.")
-
-
-def _damaged(told: list[str]) -> None:
-    if told:
-        count = "One run is" if len(told) == 1 else f"{len(told)} runs are"
-        with st.expander(f"{count} left out"):
-            for text in told:
-                st.markdown(md(text))
-
-
-def _origin(scenario: Scenario, found: trials.Found) -> None:
-    """Where the numbers come from, with the command that repeats each stored study."""
-    sources: dict[str, Any] = {t.source: None for t in scenario.trials}
-    stored = [found.studies[name] for name in sources if name in found.studies]
-    with st.expander("Where these numbers come from"):
-        runs = len(sources) - len(stored)
-        if runs:
-            st.markdown(
-                f"{runs} finished run{'s' if runs > 1 else ''}, kept on the Runs page or with the app."
-            )
-        origins.draw(stored)
-        st.markdown(
-            "Gaps are taken seed by seed, to the retrained model of the same forget set: at the same sparsity where there is "
-            "one, else dense; of the same seed where there is one. What differs stands in the column “Beside”."
-        )
 
 
 frame.show(page)

@@ -5,27 +5,27 @@ from dataclasses import replace
 
 import pytest
 
-from unlearn_core.experiments.pairing import place_of
+from unlearn_core.experiments.grouping import DENSE, Level, level_of
 from unlearn_core.experiments.sweep import (
     avg_gap,
     change,
-    course,
+    curves,
+    distinguishing,
+    effect,
     families,
-    finding,
     floor_at,
+    levels,
     missing,
     nearest,
-    places,
     retrained_at,
     series_of,
-    told_apart,
     trials_at,
     values_at,
 )
 from unlearn_core.experiments.table import table
 from unlearn_core.experiments.trial import Trial
 
-DENSE, SPARSE = (0.0, ""), (0.95, "omp")
+SPARSE = Level(0.95, "omp")
 
 
 def trial(method, sparsity=0.0, seed=0, values=(0.1, 0.2, 0.9, 0.8), *, seconds=1.0, **changes):
@@ -77,7 +77,7 @@ def test_what_shares_model_and_forget_set_is_one_family():
         ]
     )
     assert sorted(len(f.trials) for f in found) == [1, 1, 1, 2]
-    assert places(found[0]) == [DENSE, SPARSE]  # the one with most sparsities first
+    assert levels(found[0]) == [DENSE, SPARSE]  # the one with most sparsities first
     assert {f.forgets for f in found} == {"class 3", "class 5", "a random 10% of the images"}
 
 
@@ -89,7 +89,7 @@ def test_what_is_there_twice_counts_once():
 
 
 def test_measured_sparsities_of_one_asked_for_share_a_place():
-    assert place_of(trial("fisher", 0.95004)) == place_of(trial("fisher", 0.94998)) == SPARSE
+    assert level_of(trial("fisher", 0.95004)) == level_of(trial("fisher", 0.94998)) == SPARSE
 
 
 def test_a_method_under_two_settings_is_two_series_and_the_more_measured_one_is_usual():
@@ -102,7 +102,7 @@ def test_a_method_under_two_settings_is_two_series_and_the_more_measured_one_is_
     usual, other = series(family, "fine_tune", lr=0.01), series(family, "fine_tune", lr=0.1)
     assert usual.usual and not other.usual
     assert {s.method for s in series_of(family)} == {"fine_tune"}
-    assert told_apart(other, [usual]) == {"lr": "0.1"}
+    assert distinguishing(other, [usual]) == {"lr": "0.1"}
 
 
 def test_retraining_is_one_series_whatever_recipe_its_card_told():
@@ -152,7 +152,7 @@ def test_the_table_and_the_sweep_give_the_same_gaps():
 def test_a_strict_mask_is_a_place_of_its_own():
     strict = trial("fine_tune", 0.95, sparsifier="omp, strict")
     family = family_of(trial("retrain", 0.95), trial("fine_tune", 0.95), strict)
-    assert places(family) == [SPARSE, (0.95, "omp, strict")]
+    assert levels(family) == [SPARSE, Level(0.95, "omp, strict")]
     assert avg_gap(family, strict) is None  # retraining under the other mask is no reference
 
 
@@ -173,11 +173,11 @@ def test_the_change_is_paired_by_seed(swept):
     assert found["difference"] == pytest.approx(-0.06)
     # The seeds shift both alike: their difference is the same to the last digit, so the interval is a point.
     assert found["low"] == pytest.approx(found["high"]) and found["clear"]
-    assert change(swept, series(swept, "fine_tune"), (0.5, "omp")) is None
+    assert change(swept, series(swept, "fine_tune"), Level(0.5, "omp")) is None
 
 
 def test_the_finding_says_falls_rises_or_that_nobody_can_tell(swept):
-    told = finding(swept, "fine-tuning", series(swept, "fine_tune"), SPARSE)
+    told = effect(swept, "fine-tuning", series(swept, "fine_tune"), SPARSE)
     assert told.startswith(
         "At 95 % sparsity the gap of fine-tuning to retraining falls from 8.1 to 2.1 points"
     )
@@ -193,18 +193,18 @@ def test_the_finding_says_falls_rises_or_that_nobody_can_tell(swept):
         return family_of(*trials)
 
     up = family([(0.02, 0.06), (0.02, 0.061)])
-    assert "rises from 2.0 to" in finding(up, "FT", series(up, "fine_tune"), SPARSE)
+    assert "rises from 2.0 to" in effect(up, "FT", series(up, "fine_tune"), SPARSE)
     unsure = family([(0.02, 0.06), (0.05, 0.01)])
-    assert "no clear change over 2 seeds" in finding(unsure, "FT", series(unsure, "fine_tune"), SPARSE)
+    assert "no clear change over 2 seeds" in effect(unsure, "FT", series(unsure, "fine_tune"), SPARSE)
     single = family([(0.02, 0.06)])
-    assert "by one seed: that may be chance" in finding(single, "FT", series(single, "fine_tune"), SPARSE)
-    assert finding(family_of(trial("fine_tune")), "FT", series(single, "fine_tune"), SPARSE) == ""
+    assert "by one seed: that may be chance" in effect(single, "FT", series(single, "fine_tune"), SPARSE)
+    assert effect(family_of(trial("fine_tune")), "FT", series(single, "fine_tune"), SPARSE) == ""
 
 
 def test_rows_are_in_per_cent_and_an_interval_needs_two_seeds(swept):
     family = family_of(*swept.trials, trial("fisher", seconds=3.0))
     names = {s: s.method for s in series_of(family)}
-    rows = {(r["series"], r["sparsity"], r["quantity"]): r for r in course(family, list(names), names)}
+    rows = {(r["series"], r["sparsity"], r["quantity"]): r for r in curves(family, list(names), names)}
     tuned = rows["fine_tune", 95.0, "ra"]
     assert tuned["mean"] == pytest.approx(100 * (0.88 + 0.898) / 2)
     assert tuned["low"] < tuned["mean"] < tuned["high"] and tuned["seeds"] == 2
@@ -221,7 +221,7 @@ def test_what_is_missing_begins_with_retraining(swept):
 
 
 def test_the_nearest_sparse_place():
-    assert nearest([DENSE, (0.5, "omp"), (0.9, "omp")], 0.95) == (0.9, "omp")
+    assert nearest([DENSE, Level(0.5, "omp"), Level(0.9, "omp")], 0.95) == Level(0.9, "omp")
     assert nearest([DENSE], 0.95) is None
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from unlearn_core.experiments.grouping import scenarios
 from unlearn_core.experiments.pairing import AVERAGE
-from unlearn_core.experiments.table import Row, scenarios, table
+from unlearn_core.experiments.table import Row, table
 from unlearn_core.experiments.trial import STORED, Trial
 
 Make = Callable[..., Trial]

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.compare import trials as compare_trials
+from pages.parts.compare import words
 from unlearn_core.errors import UnlearnError
-from unlearn_core.experiments.study import Study
-from unlearn_core.experiments.table import scenarios, table
+from unlearn_core.experiments import gathering
+from unlearn_core.experiments.grouping import scenarios
+from unlearn_core.experiments.study import Study, write_study
+from unlearn_core.experiments.table import table
 from unlearn_core.experiments.trial import Trial, trials_of
 from unlearn_core.store.runs import RunStore
 from unlearn_core.workflows import pack
@@ -37,17 +39,23 @@ def trials(home: Path) -> list[Trial]:
 
 
 @pytest.fixture
-def study(trials: list[Trial], monkeypatch: pytest.MonkeyPatch) -> Study:
-    """The only stored study."""
-    found = Study("hand", "Made by hand.", "python -m benchmarks.study", "2026-01-01", {"cores": 2}, trials)
-    monkeypatch.setattr(compare_trials, "studies", lambda: ["hand"])
-    monkeypatch.setattr(compare_trials, "_study", lambda name, stamp: found)
-    return found
+def folder(tmp_path: Path) -> Path:
+    """In the place of the stored studies."""
+    return tmp_path / "studies"
 
 
 @pytest.fixture
-def no_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_trials, "studies", list)
+def study(trials: list[Trial], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """The only stored study."""
+    made = Study("hand", "Made by hand.", "python -m benchmarks.study", "2026-01-01", {"cores": 2}, trials)
+    monkeypatch.setattr(gathering, "STUDIES", folder)
+    write_study(made, folder)
+    return made
+
+
+@pytest.fixture
+def no_study(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "STUDIES", folder)
 
 
 def methods_in(app: AppTest) -> list[str]:
@@ -169,7 +177,7 @@ def test_nothing_at_all_has_a_next_step(
 def test_runs_at_work_are_mentioned(
     home: Path, study: Study, monkeypatch: pytest.MonkeyPatch, open_page: OpenPage
 ) -> None:
-    monkeypatch.setattr(compare_trials, "waiting", lambda scenario: 2)
+    monkeypatch.setattr(words, "waiting", lambda scenario: 2)
     assert "2 runs are still at work; what comes of it stands here when they have finished." in texts(
         open_page("compare")
     )
@@ -190,9 +198,9 @@ def test_two_own_results_open_in_before_after(trials: list[Trial], home: Path) -
     """A control has no run of its own, nor has what a study measured."""
     run_id = RunStore(home).list()[0].id
     own = table([replace(t, source=run_id) for t in trials if t.part == "after"])
-    assert {compare_trials.run_of(row) for row in own} == {run_id}
+    assert {words.run_of(row) for row in own} == {run_id}
     rows = table(trials)
-    assert {compare_trials.run_of(row) for row in rows} == {""}
+    assert {words.run_of(row) for row in rows} == {""}
 
 
 def test_no_two_rows_are_called_the_same(trials: list[Trial]) -> None:
@@ -200,15 +208,15 @@ def test_no_two_rows_are_called_the_same(trials: list[Trial]) -> None:
     other = [replace(t, params={"epochs": 9}, chosen="by hand") for t in more if t.method == "fine_tune"]
     sparse = [replace(t, sparsity=0.95, sparsifier="omp") for t in more]
     strict = [replace(t, sparsifier="omp, strict") for t in sparse]
-    names = list(compare_trials.names_of(table([*trials, *more, *other, *sparse, *strict])).values())
+    names = list(words.names_of(table([*trials, *more, *other, *sparse, *strict])).values())
     assert len(set(names)) == len(names)
     assert {"Fine-tuning, 95 % OMP", "Fine-tuning, 95 % OMP, strict"} <= set(names)
 
 
 def test_our_line_beside_a_published_one_names_our_model(
-    home: Path, study: Study, trials: list[Trial], monkeypatch: pytest.MonkeyPatch, open_page: OpenPage
+    home: Path, study: Study, trials: list[Trial], folder: Path, open_page: OpenPage
 ) -> None:
     sparse = [replace(t, sparsity=0.9504, sparsifier="imp") for t in trials if t.part == "after"]
-    monkeypatch.setattr(compare_trials, "_study", lambda name, stamp: replace(study, trials=sparse))
+    write_study(replace(study, trials=sparse), folder)
     beside = next(d.value for d in open_page("compare").dataframe if "Source" in d.value)
     assert list(beside["Model"]) == ["95 % sparse", "95 % IMP"]

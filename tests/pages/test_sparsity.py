@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.sparsity import trials as sparsity_trials
-from unlearn_core.experiments import study
+from unlearn_core.experiments import gathering
 from unlearn_core.experiments.proposition import CURVE, Point
 from unlearn_core.experiments.study import Study, write_study
 from unlearn_core.experiments.trial import Trial
@@ -41,9 +40,7 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of the stored studies."""
     folder = tmp_path / "studies"
     folder.mkdir()
-    monkeypatch.setattr(sparsity_trials, "STUDIES", folder)
-    monkeypatch.setattr(sparsity_trials, "studies", lambda: study.studies(folder))
-    monkeypatch.setattr(sparsity_trials, "read_study", lambda name: study.read_study(name, folder))
+    monkeypatch.setattr(gathering, "STUDIES", folder)
     return folder
 
 

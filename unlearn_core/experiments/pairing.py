@@ -1,11 +1,10 @@
 """Which retrained model a trial is measured by, and how far retraining lies from itself: the same in every table and chart."""
 
-import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unlearn_core.experiments.grouping import level_of, one_a_seed
 from unlearn_core.experiments.trial import FEDERATED, REFERENCE, Trial
 from unlearn_core.results.closeness import MEASURES, noise_floor
 
@@ -13,44 +12,6 @@ AVERAGE = "avg_gap"
 
 Floor = Mapping[str, float | None]
 """By measure, and of all four as `avg_gap`; None where it isn't known."""
-
-Place = tuple[float, str]
-"""A sparsity in [0, 1] and the sparsifier that made it ("omp", "omp, strict"); 0 and "" for the dense model."""
-
-# Sparsities are shares of whole weights: two closer than this are the same one asked for.
-_DIGITS = 3
-
-
-def grouped(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
-    """The trials of one method with one setting on one model, measured in one place: one a seed and forget set, by seed.
-
-    Of two trials with the same ones the more complete one counts, else the first.
-    """
-    groups: dict[str, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        groups[key_of(trial)].append(trial)
-    return {key: _one_a_seed(members) for key, members in groups.items()}
-
-
-def key_of(trial: Trial) -> str:
-    """Short, and the same for trials that differ by their seed alone."""
-    return f"{trial.method}-{short([dict(trial.params), *place_of(trial), trial.stored])}"
-
-
-def short(value: Any) -> str:
-    """A hash of plain values, for addresses and widgets."""
-    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=4).hexdigest()
-
-
-def place_of(trial: Trial) -> Place:
-    """Of which model a trial is; masks of several seeds, which may differ by a weight or two, have one."""
-    return place_at(trial.sparsity, trial.sparsifier)
-
-
-def place_at(sparsity: float, sparsifier: str) -> Place:
-    """The same for sparsities that were asked for as one."""
-    rounded = round(sparsity, _DIGITS)
-    return (rounded, sparsifier) if rounded else (0.0, "")
 
 
 def references(groups: Mapping[str, Sequence[Trial]]) -> list[Trial]:
@@ -86,7 +47,7 @@ def paired(trial: Trial, retrained: Sequence[Trial]) -> Trial | None:
 
 def same_mask(one: Trial, two: Trial) -> bool:
     """Whether two trials began with models that are as sparse by the same sparsifier; dense ones are."""
-    return place_of(one) == place_of(two)
+    return level_of(one) == level_of(two)
 
 
 def same_clients(one: Trial, two: Trial) -> bool:
@@ -94,40 +55,39 @@ def same_clients(one: Trial, two: Trial) -> bool:
     return all(one.params.get(name) == two.params.get(name) for name in ("clients", "partition"))
 
 
+def same_configuration(one: Trial, two: Trial) -> bool:
+    """Whether two trials are of one method with one setting on models as sparse, wherever they were measured."""
+    return one.method == two.method and one.params == two.params and same_mask(one, two)
+
+
 def of_ones_own(trial: Trial) -> bool:
     """Whether somebody chose the settings."""
     return trial.chosen in {"by hand", "tuned"}
 
 
-def floor_of(retrained: Sequence[Trial]) -> Floor:
-    """How far models retrained without the same images lie from each other; None where there are fewer than two of them.
+def standard(retrained: Sequence[Trial]) -> list[Trial]:
+    """Of the retrained models of one level, those of the setting that counts, one a seed.
 
-    Of a random share there may be several draws: what lies between models of two draws is no noise of retraining.
+    Retraining by two settings is no repetition: somebody's own setting counts only where there is no other, and of others
+    the one with the most seeds.
+    """
+    settings = [one_a_seed(t for t in retrained if same_configuration(t, r)) for r in retrained]
+    return max(settings, key=lambda same: (not of_ones_own(same[0]), len(same)), default=[])
+
+
+def floor_of(reference: Trial, retrained: Sequence[Trial]) -> Floor:
+    """How far models lie from each other that were retrained as a reference was; None where there are fewer than two.
+
+    Only those without the same images: what lies between two draws of a random share is no noise of retraining. Where they
+    were measured doesn't matter, as accuracy is no machine's.
     """
     by_set: dict[str, list[Trial]] = defaultdict(list)
-    for trial in retrained:
+    for trial in one_a_seed(r for r in retrained if same_configuration(r, reference)):
         by_set[trial.digest].append(trial)
-    most = max(by_set.values(), key=len, default=[])
-    found = noise_floor([evaluation_of(t) for t in most])
-    return {**found["gaps"], AVERAGE: found[AVERAGE]}
+    floor = noise_floor([evaluation_of(t) for t in max(by_set.values(), key=len, default=[])])
+    return {**floor["gaps"], AVERAGE: floor[AVERAGE]}
 
 
 def evaluation_of(trial: Trial) -> dict[str, Any]:
     """As `measures` reads one."""
     return {**{name: getattr(trial, name) for name in MEASURES}, "mia": {"efficacy": trial.mia}}
-
-
-def _one_a_seed(members: Sequence[Trial]) -> list[Trial]:
-    best: dict[tuple[int, str], Trial] = {}
-    for trial in members:
-        key = (trial.seed, trial.digest)
-        if key not in best or _completeness(trial) > _completeness(best[key]):
-            best[key] = trial
-    return [best[key] for key in sorted(best)]
-
-
-def _completeness(trial: Trial) -> int:
-    return sum(value is not None for value in (*(getattr(trial, n) for n in MEASURES), trial.js)) + (
-        # A run's own result goes before the same method as another one's control.
-        trial.part == "after"
-    )

@@ -3,31 +3,29 @@
 Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, section 5.
 """
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from unlearn_core.experiments.pairing import (
-    AVERAGE,
-    Place,
-    evaluation_of,
-    floor_of,
+from unlearn_core.experiments.grouping import (
+    DENSE,
+    Level,
+    Scenario,
+    dense_first,
     grouped,
-    of_ones_own,
-    paired,
-    place_at,
-    place_of,
-    references,
+    level_at,
+    level_of,
+    one_a_seed,
+    scenarios,
+    short,
 )
+from unlearn_core.experiments.pairing import AVERAGE, evaluation_of, floor_of, paired, references, standard
 from unlearn_core.experiments.trial import CONTROLS, ORIGINAL, REFERENCE, Trial
 from unlearn_core.intervals import Mean, student
 from unlearn_core.results.closeness import MEASURES, to_retrain
 
-Plain = Mapping[str, Any]
 Settings = tuple[tuple[str, str], ...]
 """A method's settings as text, in order."""
 
@@ -43,7 +41,7 @@ class Family:
     """Trials that share a dense model and what is forgotten, so that they stand on one axis.
 
     Attributes:
-        key: Short, and the same for the same model, images and forgotten classes or share.
+        key: Its scenario's; of another draw of a random share, one of its own.
         model: Name of the dense model.
         base: Hash of the dense model's weights.
         arch: Architecture.
@@ -51,8 +49,8 @@ class Family:
         classes: Forgotten classes; empty for a random share.
         fraction: Random share that is forgotten; 0 for classes.
         draw: Seed of its draw; 0 for classes.
-        cells: The trials of each (method, settings, place), one a seed.
-        retrained: Every retrained model, by place.
+        cells: The trials of each (method, settings, level), one a seed.
+        retrained: Every retrained model, by level.
     """
 
     key: str
@@ -63,8 +61,8 @@ class Family:
     classes: tuple[str, ...]
     fraction: float
     draw: int
-    cells: Mapping[tuple[str, Settings, Place], tuple[Trial, ...]]
-    retrained: Mapping[Place, tuple[Trial, ...]]
+    cells: Mapping[tuple[str, Settings, Level], tuple[Trial, ...]]
+    retrained: Mapping[Level, tuple[Trial, ...]]
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -105,17 +103,26 @@ class Series:
 
 
 def families(trials: Iterable[Trial]) -> list[Family]:
-    """The trials by dense model and what is forgotten, those with the most sparsities first; what is twice counts once."""
-    groups: dict[tuple[Any, ...], list[Trial]] = defaultdict(list)
-    for t in trials:
-        groups[t.base, *t.scenario, t.draw].append(t)
-    found = [_family(group) for group in groups.values()]
-    return sorted(found, key=lambda f: (-len(places(f)), -len(f.trials), f.label))
+    """The trials by dense model and what is forgotten, those with the most sparsities first; what is twice counts once.
+
+    Clients' trials stand on no axis: they forget what is dealt to many, beside another retraining.
+    """
+    alone = [t for t in trials if not t.federated]
+    every = [_family(s.key, of_draw) for s in scenarios(alone) for of_draw in _draws(s)]
+    return sorted(every, key=lambda f: (-len(levels(f)), -len(f.trials), f.label))
 
 
-def places(family: Family) -> list[Place]:
+def swept(trials: Iterable[Trial]) -> list[Family]:
+    """The families of all that was measured; a study's trial goes before one's own run of the same seed.
+
+    A curve of seconds is one machine's, and a study's is the longer one.
+    """
+    return families(sorted(trials, key=lambda trial: not trial.stored))
+
+
+def levels(family: Family) -> list[Level]:
     """All sparsities that something was measured at, the dense model first."""
-    return sorted({place for _, _, place in family.cells})
+    return sorted({level for _, _, level in family.cells})
 
 
 def series_of(family: Family) -> list[Series]:
@@ -124,87 +131,81 @@ def series_of(family: Family) -> list[Series]:
     for (method, settings, _), cell in family.cells.items():
         if method not in CONTROLS:
             counts[method][settings] += len(cell)
-    found = []
+    series = []
     for method in sorted(counts, key=lambda m: (m != REFERENCE, m)):
         ranked = sorted(counts[method], key=lambda settings: (-counts[method][settings], settings))
-        found += [Series(method, settings, settings == ranked[0]) for settings in ranked]
-    return found
+        series += [Series(method, settings, settings == ranked[0]) for settings in ranked]
+    return series
 
 
-def told_apart(one: Series, others: Sequence[Series]) -> dict[str, str]:
+def distinguishing(one: Series, others: Sequence[Series]) -> dict[str, str]:
     """The settings by which a series differs from others of its method."""
     same = [dict(s.params) for s in others if s.method == one.method]
     return {k: v for k, v in one.params if any(other.get(k) != v for other in same)}
 
 
-def trials_at(family: Family, series: Series, place: Place) -> tuple[Trial, ...]:
+def trials_at(family: Family, series: Series, level: Level) -> tuple[Trial, ...]:
     """One trial a seed."""
-    return family.cells.get((series.method, series.params, place), ())
+    return family.cells.get((series.method, series.params, level), ())
 
 
-def retrained_at(family: Family, place: Place) -> tuple[Trial, ...]:
+def retrained_at(family: Family, level: Level) -> tuple[Trial, ...]:
     """The retrained models there, one a seed."""
-    return family.cells.get((REFERENCE, (), place), ())
+    return family.cells.get((REFERENCE, (), level), ())
 
 
 def avg_gap(family: Family, trial: Trial) -> float | None:
     """Mean distance to retraining under the same mask over UA, MIA, RA and TA, in [0, 1]; None where something is missing."""
-    reference = paired(trial, family.retrained.get(place_of(trial), ()))
+    reference = paired(trial, family.retrained.get(level_of(trial), ()))
     if reference is None:
         return None
-    found: float | None = to_retrain(evaluation_of(trial), evaluation_of(reference))[AVERAGE]
-    return found
+    gap: float | None = to_retrain(evaluation_of(trial), evaluation_of(reference))[AVERAGE]
+    return gap
 
 
-def values_at(family: Family, series: Series, place: Place) -> dict[str, Mean]:
+def values_at(family: Family, series: Series, level: Level) -> dict[str, Mean]:
     """Each quantity's mean and 95 % interval over seeds; a count of 0 where it wasn't measured.
 
     Seconds are one machine's: those of the stored trials, where there are any.
     """
-    there = trials_at(family, series, place)
-    found = {name: [getattr(t, name) for t in there] for name in MEASURES}
-    found["seconds"] = [t.seconds for t in there if bool(t.stored) == family.stored]
-    found["avg_gap"] = [] if series.method == REFERENCE else [avg_gap(family, t) for t in there]
-    return {name: student([v for v in values if v is not None]) for name, values in found.items()}
+    there = trials_at(family, series, level)
+    values = {name: [getattr(t, name) for t in there] for name in MEASURES}
+    values["seconds"] = [t.seconds for t in there if bool(t.stored) == family.stored]
+    values["avg_gap"] = [] if series.method == REFERENCE else [avg_gap(family, t) for t in there]
+    return {name: student([v for v in known if v is not None]) for name, known in values.items()}
 
 
-def floor_at(family: Family, place: Place) -> float | None:
+def floor_at(family: Family, level: Level) -> float | None:
     """How far retraining without the same images lies from itself, on average over the measures; None below two seeds."""
-    return floor_of(retrained_at(family, place))[AVERAGE]
+    there = retrained_at(family, level)
+    return floor_of(there[0], family.retrained[level])[AVERAGE] if there else None
 
 
-def course(family: Family, chosen: Sequence[Series], names: Mapping[Series, str]) -> list[dict[str, Any]]:
+def curves(family: Family, series: Sequence[Series], names: Mapping[Series, str]) -> list[dict[str, Any]]:
     """One row a series, sparsity and quantity; what wasn't measured has none. Shares and gaps in per cent.
 
     Args:
         family: Of the trials.
-        chosen: The series.
+        series: Those to draw.
         names: What each is called.
     """
-    rows = []
-    for series in chosen:
-        for place in places(family):
-            for quantity, value in values_at(family, series, place).items():
-                if value.count:
-                    rows.append(
-                        {
-                            **_row(quantity, value),
-                            **_where(place),
-                            "series": names[series],
-                            "method": series.method,
-                        }
-                    )
-    return rows
+    return [
+        {**_row(quantity, value), **_where(level), "series": names[one], "method": one.method}
+        for one in series
+        for level in levels(family)
+        for quantity, value in values_at(family, one, level).items()
+        if value.count
+    ]
 
 
-def change(family: Family, series: Series, place: Place, quantity: str = "avg_gap") -> dict[str, Any] | None:
+def change(family: Family, series: Series, level: Level, quantity: str = "avg_gap") -> dict[str, Any] | None:
     """A series' quantity at a sparsity against the dense model, seed by seed; None where one of them is missing.
 
     Returns:
         dense, sparse: Means. difference: The mean of sparse less dense, with `low` and `high` of its 95 % interval, NaN
         for fewer than two seeds in both. clear: Whether the interval leaves 0 out. seeds: How many are in both.
     """
-    both = [_by_seed(family, series, where, quantity) for where in ((0.0, ""), place)]
+    both = [_by_seed(family, series, where, quantity) for where in (DENSE, level)]
     shared = sorted(set(both[0]) & set(both[1]))
     if not shared:
         return None
@@ -226,44 +227,44 @@ def missing(
 ) -> list[tuple[float, str]]:
     """The (sparsity, method) pairs that nothing was measured at, sparsity by sparsity; retraining comes first at each."""
     wanted = list(dict.fromkeys([REFERENCE, *methods]))
-    there = {(where, method) for method, _, where in (family.cells if family else ())}
+    there = {(level, method) for method, _, level in (family.cells if family else ())}
     return [
-        (s, method) for s in sparsities for method in wanted if (place_at(s, sparsifier), method) not in there
+        (s, method) for s in sparsities for method in wanted if (level_at(s, sparsifier), method) not in there
     ]
 
 
-def nearest(found: Sequence[Place], sparsity: float) -> Place | None:
-    """The sparse place closest to a sparsity; None where all there is is dense."""
-    sparse = [place for place in found if place[0]]
-    return min(sparse, key=lambda place: abs(place[0] - sparsity)) if sparse else None
+def nearest(candidates: Sequence[Level], sparsity: float) -> Level | None:
+    """The sparse level closest to a sparsity; None where all there is is dense."""
+    sparse = [level for level in candidates if level.sparsity]
+    return min(sparse, key=lambda level: abs(level.sparsity - sparsity)) if sparse else None
 
 
-def finding(family: Family, label: str, series: Series, place: Place) -> str:
+def effect(family: Family, label: str, series: Series, level: Level) -> str:
     """What sparsity does to a method's average gap to retraining, as a sentence that says how sure it is."""
-    found = change(family, series, place)
-    if found is None:
+    changed = change(family, series, level)
+    if changed is None:
         return ""
-    dense, sparse = 100 * found["dense"], 100 * found["sparse"]
-    where = f"At {100 * place[0]:.4g} % sparsity"
+    dense, sparse = 100 * changed["dense"], 100 * changed["sparse"]
+    where = f"At {100 * level.sparsity:.4g} % sparsity"
     move = "falls" if sparse < dense else "rises"
-    told = f"{where} the gap of {label} to retraining {move} from {dense:.1f} to {sparse:.1f} points"
-    seeds = found["seeds"]
+    moves = f"{where} the gap of {label} to retraining {move} from {dense:.1f} to {sparse:.1f} points"
+    seeds = changed["seeds"]
     if seeds < 2:
-        return f"{told}, by one seed: that may be chance."
-    if found["clear"]:
-        return f"{told} ({seeds} seeds, 95 % interval of the change {_span(found)})."
+        return f"{moves}, by one seed: that may be chance."
+    if changed["clear"]:
+        return f"{moves} ({seeds} seeds, 95 % interval of the change {_span(changed)})."
     return (
         f"{where} the gap of {label} to retraining is {sparse:.1f} points against {dense:.1f} for the dense model: "
-        f"no clear change over {seeds} seeds (95 % interval {_span(found)})."
+        f"no clear change over {seeds} seeds (95 % interval {_span(changed)})."
     )
 
 
-def _span(found: Plain) -> str:
-    return f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}".replace("-", "−")
+def _span(changed: Mapping[str, Any]) -> str:
+    return f"{100 * changed['low']:+.1f} to {100 * changed['high']:+.1f}".replace("-", "−")
 
 
-def _by_seed(family: Family, series: Series, place: Place, quantity: str) -> dict[int, float]:
-    there = trials_at(family, series, place)
+def _by_seed(family: Family, series: Series, level: Level, quantity: str) -> dict[int, float]:
+    there = trials_at(family, series, level)
     values = {t.seed: avg_gap(family, t) if quantity == "avg_gap" else getattr(t, quantity) for t in there}
     return {seed: float(value) for seed, value in values.items() if value is not None}
 
@@ -280,23 +281,38 @@ def _row(quantity: str, value: Mean) -> dict[str, Any]:
     }
 
 
-def _where(place: Place) -> dict[str, Any]:
-    return {"sparsity": 100 * place[0], "sparsifier": place[1]}
+def _where(level: Level) -> dict[str, Any]:
+    return {"sparsity": 100 * level.sparsity, "sparsifier": level.sparsifier}
 
 
-def _family(trials: Sequence[Trial]) -> Family:
-    first = next((t for t in trials if not t.sparsity), trials[0])
-    key = hashlib.sha256(json.dumps([first.base, *first.scenario, first.draw]).encode()).hexdigest()[:12]
-    cells: dict[tuple[str, Settings, Place], dict[int, Trial]] = defaultdict(dict)
-    # Retraining is one series: settings of somebody's own count only where there are no others.
-    for t in sorted(trials, key=of_ones_own):
-        cells[t.method, _settings(t), place_of(t)].setdefault(t.seed, t)
-    kept = {k: tuple(by_seed.values()) for k, by_seed in cells.items()}
-    retrained: dict[Place, list[Trial]] = defaultdict(list)
-    for t in references(grouped(trials)):
-        retrained[place_of(t)].append(t)
-    about = (first.model, first.base, first.arch, first.data, first.classes, first.fraction, first.draw)
-    return Family(key, *about, kept, {place: tuple(there) for place, there in retrained.items()})
+def _draws(scenario: Scenario) -> list[list[Trial]]:
+    """The trials by draw of a random share: another draw forgets other images."""
+    by_draw: dict[int, list[Trial]] = defaultdict(list)
+    for trial in scenario.trials:
+        by_draw[trial.draw].append(trial)
+    return list(by_draw.values())
+
+
+def _family(scenario: str, trials: Sequence[Trial]) -> Family:
+    named, groups = dense_first(trials), grouped(trials)
+    key = short([scenario, named.draw]) if named.draw else scenario
+    about = (named.model, named.base, named.arch, named.data, named.classes, named.fraction, named.draw)
+    return Family(key, *about, _cells(groups), _by_level(references(groups)))
+
+
+def _cells(groups: Mapping[str, Sequence[Trial]]) -> dict[tuple[str, Settings, Level], tuple[Trial, ...]]:
+    """The configurations, one a seed wherever it was measured; retraining is one series, by the setting that counts."""
+    cells: dict[tuple[str, Settings, Level], list[Trial]] = defaultdict(list)
+    for trial in (t for members in groups.values() for t in members):
+        cells[trial.method, _settings(trial), level_of(trial)].append(trial)
+    return {key: tuple((standard if key[0] == REFERENCE else one_a_seed)(c)) for key, c in cells.items()}
+
+
+def _by_level(trials: Sequence[Trial]) -> dict[Level, tuple[Trial, ...]]:
+    by_level: dict[Level, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        by_level[level_of(trial)].append(trial)
+    return {level: tuple(there) for level, there in by_level.items()}
 
 
 def _settings(trial: Trial) -> Settings:

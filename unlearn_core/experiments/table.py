@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from unlearn_core.experiments.grouping import grouped, key_of, level_of
 from unlearn_core.experiments.pairing import (
     AVERAGE,
     Floor,
     evaluation_of,
     floor_of,
-    grouped,
     is_reference,
-    key_of,
     paired,
-    place_of,
     references,
     same_clients,
     same_mask,
-    short,
 )
 from unlearn_core.experiments.trial import CONTROLS, FEDERATED, Trial
 from unlearn_core.intervals import Mean, student
@@ -30,26 +27,7 @@ MEASURED = (*MEASURES, "forget_test", "mia_privacy", "loss_attack", "seconds", "
 
 Known = Mapping[str, Mean]
 
-
-@dataclass(frozen=True)
-class Scenario:
-    """What a table is of: only trials with the same model, images and forget set can stand in one.
-
-    Attributes:
-        key: Short and stable, for addresses.
-        model: Name of the dense model.
-        data: Data set.
-        classes: Forgotten classes; empty for a random share.
-        fraction: Random share that is forgotten; 0 for classes.
-        trials: All that was measured, newest first.
-    """
-
-    key: str
-    model: str
-    data: str
-    classes: tuple[str, ...]
-    fraction: float
-    trials: tuple[Trial, ...]
+_NO_FLOOR: Floor = dict.fromkeys((*MEASURES, AVERAGE))
 
 
 @dataclass(frozen=True)
@@ -119,57 +97,38 @@ class Row:
         return known.estimate if known else None
 
 
-def scenarios(trials: Iterable[Trial]) -> list[Scenario]:
-    """The tables that can be made of some trials, those of the first trial first."""
-    found: dict[tuple[Any, ...], list[Trial]] = {}
-    for trial in trials:
-        found.setdefault((trial.base, *trial.scenario), []).append(trial)
-    return [_scenario(identity, members) for identity, members in found.items()]
-
-
 def table(trials: Sequence[Trial]) -> list[Row]:
     """The rows of one scenario: what they are measured by first, then by average gap, unknown ones last.
 
     Trials of a stored study keep rows of their own: their seconds are another machine's.
     """
-    kept = grouped(trials)
-    retrained = references(kept)
-    partners = {key: [paired(t, retrained) for t in members] for key, members in kept.items()}
-    units = _seconds_an_epoch(kept.values())
-    changed = _changed(kept)
+    groups = grouped(trials)
+    retrained = references(groups)
+    epochs = _seconds_an_epoch(groups.values())
+    changed = _changed(groups)
     rows = [
-        _row(key, members, partners[key], kept, changed[key], units.get(_place(members[0])))
-        for key, members in kept.items()
+        _row(key, members, retrained, changed[key], epochs.get(_clock(members[0])))
+        for key, members in groups.items()
     ]
     return sorted(rows, key=_order)
-
-
-def _scenario(identity: Sequence[Any], members: Sequence[Trial]) -> Scenario:
-    # A sparse model has a name of its own; the table is of the dense one that it came from.
-    named = next((t for t in members if not t.sparsity), members[0])
-    return Scenario(
-        short(list(identity)), named.model, named.data, named.classes, named.fraction, tuple(members)
-    )
 
 
 def _row(
     key: str,
     members: Sequence[Trial],
-    partners: Sequence[Trial | None],
-    kept: Mapping[str, Sequence[Trial]],
+    retrained: Sequence[Trial],
     changed: Mapping[str, Any],
-    unit: float | None,
+    epoch: float | None,
 ) -> Row:
     first = members[0]
-    pairs = [(t, p) for t, p in zip(members, partners, strict=True) if p is not None]
+    pairs = [(t, p) for t in members if (p := paired(t, retrained)) is not None]
     near = [to_retrain(evaluation_of(t), evaluation_of(p)) for t, p in pairs]
     gaps = {
         **{name: _known([n["gaps"][name] for n in near]) for name in MEASURES},
         AVERAGE: _known([n[AVERAGE] for n in near]),
     }
     gaps = {name: known for name, known in gaps.items() if known.count}
-    reference = key_of(pairs[0][1]) if pairs else ""
-    floor = floor_of(kept.get(reference, ()))
+    floor = floor_of(pairs[0][1], retrained) if pairs else _NO_FLOOR
     values = {name: _known([getattr(t, name) for t in members]) for name in MEASURED}
     seconds = values["seconds"].estimate if values["seconds"].count else None
     kind = _kind(first.method, [t is p for t, p in pairs])
@@ -191,13 +150,13 @@ def _row(
         tow_mia=_known([n["tow_mia"] for n in near]),
         js=_by_set([t.js for t in members]),
         agreement=_by_set([t.agreement for t in members]),
-        reference=reference,
+        reference=key_of(pairs[0][1]) if pairs else "",
         remarks=_remarks(pairs),
         floor=floor,
         inside=frozenset(n for n, g in gaps.items() if within_floor(g.estimate, floor[AVERAGE] if n == AVERAGE else floor[n])),
         share=_ratio(pairs, lambda t, p: p.seconds),
         share_same=None if kind == "reference" else _ratio(pairs, lambda t, p: _reached(p, t.ta)),
-        epochs=seconds / unit if seconds is not None and unit else None,
+        epochs=seconds / epoch if seconds is not None and epoch else None,
     )  # fmt: skip
 
 
@@ -242,12 +201,12 @@ def _seconds_an_epoch(groups: Iterable[Sequence[Trial]]) -> dict[tuple[Any, ...]
     for trial in (t for members in groups for t in members if t.method == "fine_tune"):
         epochs = trial.params.get("epochs")
         if trial.seconds and epochs:
-            found.setdefault(_place(trial), []).append(trial.seconds / epochs)
+            found.setdefault(_clock(trial), []).append(trial.seconds / epochs)
     return {place: fmean(values) for place, values in found.items()}
 
 
-def _place(trial: Trial) -> tuple[Any, ...]:
-    return trial.stored, *place_of(trial)
+def _clock(trial: Trial) -> tuple[Any, ...]:
+    return trial.stored, *level_of(trial)
 
 
 def _ratio(

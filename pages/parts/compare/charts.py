@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.parts import selection
 from pages.parts.charts import inked
-from pages.parts.compare.trials import run_of
+from pages.parts.compare.words import run_of
 from pages.parts.downloads import table_behind
 from pages.parts.text import md
 from unlearn_core.experiments.classes import by_class
@@ -38,7 +38,7 @@ def defaults(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(r.key for r in (*reference, *closest[:_BEST], *usual, *control)))
 
 
-def chosen_rows(rows: Sequence[Row], wanted: Sequence[str]) -> list[Row]:
+def ticked_rows(rows: Sequence[Row], wanted: Sequence[str]) -> list[Row]:
     """The rows that are chosen; the defaults where none of them is here."""
     picked = [r for r in rows if r.key in set(wanted)]
     usual = set(defaults(rows)) or {r.key for r in rows[:MOST_LINES]}

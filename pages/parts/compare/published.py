@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.compare.table import HELP
-from pages.parts.compare.trials import depth, method_label
+from pages.parts.compare.words import depth, method_label
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import md
+from unlearn_core.experiments.grouping import Scenario
 from unlearn_core.experiments.pairing import AVERAGE
 from unlearn_core.experiments.published import (
     SALUN,
@@ -24,7 +25,7 @@ from unlearn_core.experiments.published import (
     scenario_of,
     signs_kept,
 )
-from unlearn_core.experiments.table import Row, Scenario
+from unlearn_core.experiments.table import Row
 from unlearn_core.experiments.trial import REFERENCE
 
 Names = Mapping[str, str]

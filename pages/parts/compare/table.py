@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts import selection
-from pages.parts.compare.trials import depth
+from pages.parts.compare.words import depth
 from pages.parts.downloads import csv_bytes
 from unlearn_core.experiments.pairing import AVERAGE
 from unlearn_core.experiments.table import Row

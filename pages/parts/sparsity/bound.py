@@ -4,9 +4,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import origins
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
+from pages.parts.measured import origin_of
 from pages.parts.text import md
 from unlearn_core.experiments.proposition import CURVE, SERIES, finding, points_of, relative
 from unlearn_core.experiments.study import Study
@@ -37,14 +37,14 @@ def draw(studies: list[Study]) -> None:
     """The stored curves, one study at a time."""
     st.caption(md(WHAT))
     st.latex(FORMULA)
-    found = [s for s in studies if points_of(s.curves)]
-    if not found:
+    swept = [s for s in studies if points_of(s.curves)]
+    if not swept:
         st.info("The bound hasn't been measured yet. From the folder of the app, this makes it:")
         st.code("python -m benchmarks.proposition", language="bash")
         return
-    study = found[0]
-    if len(found) > 1:
-        study = st.selectbox("Study", found, format_func=lambda s: s.about, key="sparsity bound of")
+    study = swept[0]
+    if len(swept) > 1:
+        study = st.selectbox("Study", swept, format_func=lambda s: s.about, key="sparsity bound of")
     rows = relative(points_of(study.curves))
     text = finding(rows)
     if text:
@@ -58,8 +58,8 @@ def draw(studies: list[Study]) -> None:
         st.caption(md(ERRORS))
         st.caption(md(SETTING))
     with st.expander("Where these numbers come from"):
-        origins.draw([study])
-    table_behind([_told(p) for p in _points(study)], f"bound-{study.name}", formats=_FORMATS)
+        origin_of(study)
+    table_behind([_readable(p) for p in _points(study)], f"bound-{study.name}", formats=_FORMATS)
 
 
 _FORMATS = {
@@ -72,7 +72,7 @@ def _points(study: Study) -> list[dict[str, Any]]:
     return list(study.curves[CURVE]["points"])
 
 
-def _told(point: dict[str, Any]) -> dict[str, Any]:
+def _readable(point: dict[str, Any]) -> dict[str, Any]:
     return {
         "sparsity, %": 100 * point["sparsity"],
         "seed": point["seed"],

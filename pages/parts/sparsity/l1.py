@@ -8,6 +8,7 @@ from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.sparsity.sweep import READ_GREY
 from pages.parts.text import md
+from unlearn_core.experiments.grouping import DENSE
 from unlearn_core.experiments.sweep import (
     QUANTITIES,
     Family,
@@ -22,8 +23,7 @@ from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.plots import sparsity as plots
 from unlearn_core.unlearning.registry import short_label
 
-_DENSE = (0.0, "")
-COURSES = ("decreasing", "constant", "increasing")
+SCHEDULES = ("decreasing", "constant", "increasing")
 _COLUMNS = 3
 _SMALL = "convolution weights below 1e-4, %"
 WHAT = (
@@ -37,14 +37,14 @@ def draw(family: Family) -> None:
     st.caption(md(WHAT))
     rows = _rows(family)
     names = list(dict.fromkeys(r["series"] for r in rows))
-    courses = [n for n in names if n in {_name(c) for c in COURSES}]
-    if not courses:
+    measured = [n for n in names if n in {_name(c) for c in SCHEDULES}]
+    if not measured:
         st.info(
             "No run of l1-sparse is stored for this model and what it forgets. Start one on the Forget page; under "
             "“Course of the penalty” stand the three."
         )
         return
-    lacking = [c for c in COURSES if _name(c) not in courses]
+    lacking = [c for c in SCHEDULES if _name(c) not in measured]
     if lacking:
         st.caption(
             md(f"Not measured here: {', '.join(lacking)}. Start them on the Forget page with l1-sparse.")
@@ -60,7 +60,7 @@ def draw(family: Family) -> None:
                 chart = plots.schedules(mine, names, quantity, label)
                 column.altair_chart(inked(chart), width="stretch", key=f"l1 {quantity} {family.key}")
     st.caption(md(f"{READ_GREY} The dashed line is fine-tuning without a penalty."))
-    table_behind([_told(r) for r in rows], f"l1-sparse-{family.key}", formats={_SMALL: "%.2f"})
+    table_behind([_readable(r) for r in rows], f"l1-sparse-{family.key}", formats={_SMALL: "%.2f"})
 
 
 def best(rows: list[dict[str, Any]]) -> str:
@@ -71,16 +71,16 @@ def best(rows: list[dict[str, Any]]) -> str:
     if not own:
         return "Without a retrained model the courses can't be told apart by their gap."
     first = min(own, key=lambda r: r["mean"])
-    told = (
+    nearest = (
         f"Closest to retraining: {first['series']} at γ = {first['gamma']}, {first['mean']:.1f} points away"
     )
     sure = f" ({first['seeds']} seed{'s' if first['seeds'] > 1 else ''})."
     others = [r["mean"] for r in own if r["series"] != first["series"]]
     close = f"; the next course is {min(others):.1f} away" if others else ""
     if tuned is None:
-        return told + close + sure
+        return nearest + close + sure
     word = "no nearer than" if first["mean"] >= tuned["mean"] else "against"
-    return f"{told}, {word} fine-tuning's {tuned['mean']:.1f}{close}{sure}"
+    return f"{nearest}, {word} fine-tuning's {tuned['mean']:.1f}{close}{sure}"
 
 
 def _rows(family: Family) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def _rows(family: Family) -> list[dict[str, Any]]:
             rows += _of(family, series, _name(params["penalty"]), params["gamma"])
         elif series.method in (REFERENCE, "fine_tune") and series.usual:
             rows += _of(family, series, short_label(series.method), "")
-    floor = floor_at(family, _DENSE)
+    floor = floor_at(family, DENSE)
     if floor is not None:
         rows.append(
             {
@@ -104,11 +104,11 @@ def _rows(family: Family) -> list[dict[str, Any]]:
                 "mean": 100 * floor,
                 "low": 0.0,
                 "high": 100 * floor,
-                "seeds": len(retrained_at(family, _DENSE)),
+                "seeds": len(retrained_at(family, DENSE)),
                 "small": None,
             }
         )
-    order = {_name(c): i for i, c in enumerate(COURSES)}
+    order = {_name(c): i for i, c in enumerate(SCHEDULES)}
     return sorted(rows, key=lambda r: order.get(r["series"], -1))
 
 
@@ -120,10 +120,10 @@ def _plainly(series: Series, every: list[Series]) -> bool:
 
 
 def _of(family: Family, series: Series, name: str, gamma: str) -> list[dict[str, Any]]:
-    small = [t.facts.get("sparsity") for t in trials_at(family, series, _DENSE)]
+    small = [t.facts.get("sparsity") for t in trials_at(family, series, DENSE)]
     known = [s for s in small if s is not None]
     rows = []
-    for quantity, value in values_at(family, series, _DENSE).items():
+    for quantity, value in values_at(family, series, DENSE).items():
         if not value.count:
             continue
         scale = 1 if quantity == "seconds" else 100
@@ -144,11 +144,11 @@ def _of(family: Family, series: Series, name: str, gamma: str) -> list[dict[str,
     return rows
 
 
-def _name(course: str) -> str:
-    return f"l1-sparse, {course}"
+def _name(schedule: str) -> str:
+    return f"l1-sparse, {schedule}"
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
     floor = row["quantity"] == "avg_gap" and row["method"] == REFERENCE
     return {
         "method": row["series"],

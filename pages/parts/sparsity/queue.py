@@ -11,7 +11,7 @@ from pages.parts.estimate import estimate
 from pages.parts.forget import form
 from pages.parts.opened import store
 from pages.parts.sparsity import time
-from pages.parts.sparsity.trials import PAPER, is_of
+from pages.parts.sparsity.families import PAPER, is_of
 from pages.parts.text import md
 from pages.parts.tokens import hashed, nonce_of, renew
 from unlearn_core.errors import UnlearnError

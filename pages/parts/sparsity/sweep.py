@@ -1,5 +1,6 @@
 """The first figure: each measure against sparsity for each method, and a slider through the stored sweep."""
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -7,18 +8,18 @@ import streamlit as st
 
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
-from pages.parts.sparsity.trials import PAPER, names_of
+from pages.parts.sparsity.families import PAPER, names_of
 from pages.parts.text import md
-from unlearn_core.experiments.pairing import Place
+from unlearn_core.experiments.grouping import DENSE, Level
 from unlearn_core.experiments.sweep import (
     QUANTITIES,
     Family,
     Series,
     change,
-    course,
+    curves,
     floor_at,
+    levels,
     nearest,
-    places,
     retrained_at,
     series_of,
     values_at,
@@ -48,23 +49,24 @@ _READ = (
 def draw(family: Family) -> None:
     """Six charts, and what they hold at one sparsity."""
     names = names_of(family)
-    own = _sparsifier(family)
-    chosen = _methods(family, names)
-    if not chosen:
+    maker = _sparsifier(family)
+    picked = _methods(family, names)
+    if not picked:
         st.info("Pick at least one method above.")
         return
-    _scrubbed(family, chosen, names, own)
+    _scrubbed(family, picked, names, maker)
 
 
 def _sparsifier(family: Family) -> str:
     """Which sparsifier's models are drawn beside the dense one; a choice only where there are several."""
-    found = sorted({maker for sparsity, maker in places(family) if sparsity})
-    if len(found) < 2:
-        return found[0] if found else ""
-    most = max(found, key=lambda maker: sum(m == maker for _, m in places(family)))
+    counts = Counter(level.sparsifier for level in levels(family) if level.sparsity)
+    makers = sorted(counts)
+    if len(makers) < 2:
+        return makers[0] if makers else ""
+    most = max(makers, key=counts.__getitem__)
     return str(
         st.segmented_control(
-            "Weights chosen by", found, default=most, required=True, key=f"sparsity maker {family.key}"
+            "Weights chosen by", makers, default=most, required=True, key=f"sparsity maker {family.key}"
         )
     )
 
@@ -84,20 +86,20 @@ def _methods(family: Family, names: dict[Series, str]) -> list[Series]:
 
 
 @st.fragment
-def _scrubbed(family: Family, chosen: list[Series], names: dict[Series, str], maker: str) -> None:
+def _scrubbed(family: Family, picked: list[Series], names: dict[Series, str], maker: str) -> None:
     """Charts, slider and table in one fragment: scrubbing draws nothing else anew."""
-    there = [p for p in places(family) if p[1] in ("", maker)]
-    place = _slider(family, there)
+    there = [level for level in levels(family) if level.sparsifier in ("", maker)]
+    level = _slider(family, there)
     reference = next((s for s in series_of(family) if s.method == REFERENCE), None)
-    drawn = [s for s in (reference, *chosen) if s is not None]
+    drawn = [s for s in (reference, *picked) if s is not None]
     rows = [
-        r for r in [*course(family, drawn, names), *_floors(family, there)] if r["sparsifier"] in ("", maker)
+        r for r in [*curves(family, drawn, names), *_floors(family, there)] if r["sparsifier"] in ("", maker)
     ]
     order = [names[s] for s in series_of(family)]
     label = names[reference] if reference else ""
-    shown = [names[s] for s in drawn]
+    styled = [name for name in order if name in {names[s] for s in drawn}]
     st.altair_chart(
-        inked(plots.legend(_styled(order, shown), label)),
+        inked(plots.legend(styled, label)),
         width="stretch",
         key=f"sparsity legend {family.key}",
     )
@@ -107,68 +109,65 @@ def _scrubbed(family: Family, chosen: list[Series], names: dict[Series, str], ma
             mine = [r for r in rows if r["quantity"] == quantity]
             if mine:
                 chart = plots.over_sparsity(
-                    mine, _styled(order, shown), quantity, label, 100 * place[0] if place else None
+                    mine, styled, quantity, label, 100 * level.sparsity if level else None
                 )
                 column.altair_chart(inked(chart), width="stretch", key=f"sparsity {quantity} {family.key}")
             else:
                 column.info(f"{plots.TITLES[quantity]}: nothing measured yet.")
     mixed = family.stored and not all(t.stored for t in family.trials)
     st.caption(md(f"{READ_GREY} {_READ}{_CLOCKS if mixed else ''}"))
-    table_behind(_told(rows), f"sparsity-{family.key}")
-    if place:
-        _at(family, drawn, names, place, _styled(order, shown))
+    table_behind(_readable(rows), f"sparsity-{family.key}")
+    if level:
+        _at(family, drawn, names, level, styled)
 
 
-def _styled(order: list[str], shown: list[str]) -> list[str]:
-    """The shown series in the family's order; with few of them each has a colour of its own."""
-    return [name for name in order if name in shown]
-
-
-def _slider(family: Family, there: list[Place]) -> Place | None:
-    sparse = [p for p in there if p[0]]
+def _slider(family: Family, there: list[Level]) -> Level | None:
+    sparse = [level for level in there if level.sparsity]
     if not sparse:
         return None
     if len(sparse) == 1:
-        st.caption(f"Dense beside the one sparsity that was measured: {100 * sparse[0][0]:.4g} %.")
+        st.caption(f"Dense beside the one sparsity that was measured: {100 * sparse[0].sparsity:.4g} %.")
         return sparse[0]
-    by_sparsity = {p[0]: p for p in sparse}  # options that are pairs would be taken for a range
+    by_sparsity = {
+        level.sparsity: level for level in sparse
+    }  # options that are pairs would be taken for a range
     usual = nearest(sparse, 0.95) or sparse[0]
     picked = st.select_slider(
         "Sparsity to look at",
         list(by_sparsity),
-        value=usual[0],
+        value=usual.sparsity,
         format_func=lambda sparsity: f"{100 * sparsity:.4g} %",
-        key=f"sparsity at {family.key} {sparse[0][1]}",
+        key=f"sparsity at {family.key} {sparse[0].sparsifier}",
         help="Scrubs through what was measured: the line in the charts and the table below follow.",
     )
     return by_sparsity[float(picked)]
 
 
-def _floors(family: Family, there: list[Place]) -> list[dict[str, Any]]:
+def _floors(family: Family, there: list[Level]) -> list[dict[str, Any]]:
     """The noise floor as retraining's band in the chart of gaps."""
     rows = []
     reference = next((s for s in series_of(family) if s.method == REFERENCE), None)
     label = names_of(family)[reference] if reference else ""
-    for place in there:
-        floor = floor_at(family, place)
+    for level in there:
+        floor = floor_at(family, level)
         if floor is not None:
             rows.append(
                 {
                     "quantity": "avg_gap",
                     "series": label,
                     "method": REFERENCE,
-                    "sparsity": 100 * place[0],
-                    "sparsifier": place[1],
+                    "sparsity": 100 * level.sparsity,
+                    "sparsifier": level.sparsifier,
                     "mean": 100 * floor,
                     "low": 0.0,
                     "high": 100 * floor,
-                    "seeds": len(retrained_at(family, place)),
+                    "seeds": len(retrained_at(family, level)),
                 }
             )
     return rows
 
 
-def _told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _readable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows as a person reads them; retraining's gap is the noise floor."""
     return [
         {
@@ -188,12 +187,12 @@ def _told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _at(
-    family: Family, drawn: list[Series], names: dict[Series, str], place: Place, order: list[str]
+    family: Family, drawn: list[Series], names: dict[Series, str], level: Level, order: list[str]
 ) -> None:
     """One sparsity beside the dense model: a chart of the gaps, and all measures as a table."""
-    percent = f"{100 * place[0]:.4g} %"
+    percent = f"{100 * level.sparsity:.4g} %"
     st.subheader(f"At {percent} sparsity, beside the dense model")
-    changes = [(names[s], change(family, s, place)) for s in drawn if s.method != REFERENCE]
+    changes = [(names[s], change(family, s, level)) for s in drawn if s.method != REFERENCE]
     rows = [
         {
             "series": name,
@@ -205,7 +204,7 @@ def _at(
     ]
     if rows:
         left, right = st.columns([3, 2], gap="large")
-        floor = floor_at(family, place)
+        floor = floor_at(family, level)
         reference = next((names[s] for s in drawn if s.method == REFERENCE), "")
         grey = 100 * floor if floor is not None else None
         chart = plots.beside_dense(rows, order, "avg_gap", reference, grey)
@@ -215,21 +214,21 @@ def _at(
         st.info(
             "No method was measured on both the dense and this sparse model; queue what is missing below."
         )
-    table = [_line(family, s, names[s], place, dict(changes).get(names[s])) for s in drawn]
+    table = [_line(family, s, names[s], level, dict(changes).get(names[s])) for s in drawn]
     st.dataframe(pd.DataFrame(table), hide_index=True, key=f"sparsity table {family.key}")
 
 
 def _line(
-    family: Family, series: Series, name: str, place: Place, changed: dict[str, Any] | None
+    family: Family, series: Series, name: str, level: Level, changed: dict[str, Any] | None
 ) -> dict[str, str]:
-    sides = [values_at(family, series, where) for where in ((0.0, ""), place)]
-    told = {_SHORT[q]: _arrow(*(side[q] for side in sides), q) for q in QUANTITIES}
+    sides = [values_at(family, series, where) for where in (DENSE, level)]
+    cells = {_SHORT[q]: _arrow(*(side[q] for side in sides), q) for q in QUANTITIES}
     clear = (
         ""
         if changed is None
         else ("yes" if changed["clear"] else "no" if changed["seeds"] > 1 else "one seed")
     )
-    return {"method": name, **told, "clear": clear}
+    return {"method": name, **cells, "clear": clear}
 
 
 def _arrow(dense: Any, sparse: Any, quantity: str) -> str:
