@@ -16,14 +16,14 @@ Make = Callable[..., Trial]
 def in_the_sweep(trials: list[Trial], method: str, quantity: str) -> float:
     (family,) = families(trials)
     series = next(s for s in series_of(family) if s.method == method)
-    return values_at(family, series, DENSE)[quantity].mean
+    return values_at(family, series, DENSE)[quantity].estimate
 
 
 def test_of_two_trials_of_one_seed_both_take_the_more_complete(trial: Make) -> None:
     poor = trial("fine_tune", mia=None, js=None, ta=0.1)
     trials = [poor, trial("fine_tune", ta=0.8), trial("retrain")]
     (row,) = [r for r in table(trials) if r.method == "fine_tune"]
-    assert row.values["ta"].mean == 0.8
+    assert row.values["ta"].estimate == 0.8
     assert in_the_sweep(trials, "fine_tune", "ta") == 0.8
     assert in_the_sweep(trials, "fine_tune", "avg_gap") == pytest.approx(row.gap)
 
