@@ -28,7 +28,7 @@ from unlearn_core.checkpoints.model_files import fresh_model
 from unlearn_core.data.classes import class_index
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.federated.aggregation import add_stats
-from unlearn_core.federated.client import example_for, kept_images
+from unlearn_core.federated.client import example_for, retained_images
 from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.engine import run_engine
 from unlearn_core.federated.job import Job, write_job
@@ -100,7 +100,7 @@ def by_hand(model, dataset, forget, params, clients):
     labels = dataset.train.labels.numpy()
     dealt = draw(labels, clients, parse_partition("iid"), seed=0)
     parts = [dataset.train.select(torch.from_numpy(part)) for part in dealt]
-    kept = [kept_images(part, list(forget)) for part in parts]
+    kept = [retained_images(part, list(forget)) for part in parts]
     began, example = time.perf_counter(), example_for(model, dataset.test.images)
     stats = add_stats([collect(model, part, dataset.classes, tap=params.tap) for part in parts])
     plan = plan_by(lambda silence: stats, model, example, params, forget, 0)
