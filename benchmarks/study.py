@@ -28,12 +28,12 @@ from unlearn_core.home import home
 from unlearn_core.models.inference import choose_device
 from unlearn_core.params import plain
 from unlearn_core.progress import silent
+from unlearn_core.running.kinds.registry import run_workflow
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.unlearning.registry import METHODS, find_method
 from unlearn_core.workflows.answers import to_retrain
 from unlearn_core.workflows.ends import inputs_of
 from unlearn_core.workflows.parts import Parts
-from unlearn_core.workflows.registry import run_workflow
 from unlearn_core.workflows.unlearn import method_params
 
 # Only forget whole classes.

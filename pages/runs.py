@@ -8,7 +8,7 @@ import streamlit as st
 from pages.parts import frame, selection
 from pages.parts.downloads import table_behind
 from pages.parts.opened import store
-from pages.parts.run_words import KINDS, STATES, forgets, forgotten, list_key, seconds_of, title_of, when
+from pages.parts.run_words import STATES, forgets, forgotten, label_of, list_key, seconds_of, title_of, when
 from pages.parts.runs import card
 from pages.parts.text import md
 from unlearn_core.running import jobs
@@ -55,7 +55,7 @@ def _filtered(records: tuple[RunRecord, ...]) -> list[RunRecord]:
     kinds = middle.multiselect(
         "Kind",
         sorted({r.kind for r in records}),
-        format_func=lambda k: KINDS.get(k, k),
+        format_func=label_of,
         key="runs kind",
         placeholder="all",
     )
@@ -103,7 +103,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
     damaged = result is None and record.state is RunState.SUCCEEDED
     return {
         "name": title_of(record),
-        "kind": KINDS.get(record.kind, record.kind),
+        "kind": label_of(record.kind),
         "state": "damaged" if damaged or record.kind == "damaged" else STATES[record.state],
         "forgets": forgotten(record.request),
         "forgotten class": _moved(record, result, "forget_test_accuracy"),

@@ -24,14 +24,17 @@ TORCH_FREE = (
     "channels.scoring",
     "checkpoints.catalog",
     "errors",
+    "federated.request",
     "home",
     "params",
     "progress",
     "running.jobs",
+    "running.kinds.registry",
     "running.worker",
     "store.files",
     "store.locks",
     "store.runs",
+    "workflows.requests",
 )
 
 

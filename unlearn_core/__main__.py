@@ -2,6 +2,6 @@
 
 import sys
 
-from unlearn_core.running.command import main
+from unlearn_core.running.command.main import main
 
 sys.exit(main())

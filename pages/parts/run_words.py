@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unlearn_core.running.kinds.registry import KINDS
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
 from unlearn_core.words import duration, trimmed_percent
 
@@ -21,16 +22,6 @@ _NEXT_STEPS = {
     RunState.CANCELLED: "Resume it to go on after the last finished part, or change the settings and start anew.",
     RunState.INTERRUPTED: "Resume it: what was finished before the process died is kept.",
 }
-_KEEP_PARTS = frozenset({"unlearn", "sparsify", "federated"})
-"""Kinds of runs that go on where they were."""
-KINDS = {
-    "train": "Training",
-    "score": "Scoring",
-    "unlearn": "Unlearning",
-    "sparsify": "Sparsifying",
-    "federated": "Federated",
-    "damaged": "Damaged",
-}
 ACTIONS = {"train": "training", "unlearn": "unlearning", "retrain": "retraining"}
 """What federated runs do."""
 PARTS = {
@@ -44,21 +35,25 @@ PARTS = {
 def title_of(record: RunRecord) -> str:
     """What the person called the run, or what it does."""
     what = forgotten(record.request).replace(",", ", ")
-    verb = "Retrain without" if record.request.get("settings", {}).get("action") == "retrain" else "Forget"
-    return record.name or (
-        f"{verb} {what}" if what else f"{KINDS.get(record.kind, record.kind)}, {when(record.created)}"
-    )
+    if record.name or not what:
+        return record.name or f"{label_of(record.kind)}, {when(record.created)}"
+    verb = KINDS[record.kind].verb(record.request) if record.kind in KINDS else "Forget"
+    return f"{verb} {what}"
+
+
+def label_of(kind: str) -> str:
+    """What a kind of run is called; of one that nobody knows, what stands in its place."""
+    return KINDS[kind].label if kind in KINDS else kind.capitalize()
 
 
 def forgets(record: RunRecord) -> bool:
     """Whether a run's result has a model before and one after that forgot: unlearning, federated or not."""
-    action = record.request.get("settings", {}).get("action", "")
-    return record.kind == "unlearn" or (record.kind == "federated" and action in {"unlearn", "retrain"})
+    return record.kind in KINDS and KINDS[record.kind].forgets(record.request)
 
 
 def next_step(record: RunRecord) -> str:
     """What to do about a run that ended badly."""
-    if record.state is RunState.FAILED or record.kind in _KEEP_PARTS:
+    if record.state is RunState.FAILED or _keeps_parts(record):
         return _NEXT_STEPS[record.state]
     return "Start it again: a run of this kind begins anew."
 
@@ -67,7 +62,11 @@ def again(record: RunRecord) -> str:
     """The name of the button that does so as it is."""
     if record.state is RunState.FAILED:
         return "Retry"
-    return "Resume" if record.kind in _KEEP_PARTS else "Start again"
+    return "Resume" if _keeps_parts(record) else "Start again"
+
+
+def _keeps_parts(record: RunRecord) -> bool:
+    return record.kind in KINDS and KINDS[record.kind].keeps_parts
 
 
 def forgotten(request: Mapping[str, Any]) -> str:

@@ -16,9 +16,9 @@ MODEL = "imported:tiny"
 @pytest.fixture(scope="session")
 def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home itself; tests that change it take `home`, a copy."""
+    from unlearn_core.running.kinds.registry import run_workflow
     from unlearn_core.running.worker import execute
     from unlearn_core.store.runs import RunStore
-    from unlearn_core.workflows.registry import run_workflow
     from unlearn_core.workflows.train import train
 
     root = tmp_path_factory.mktemp("made")

@@ -12,9 +12,9 @@ from unlearn_core.channels.activations import ActivationStats, load_stats
 from unlearn_core.channels.scoring import channel_scores, worked
 from unlearn_core.checkpoints.catalog import ASSETS
 from unlearn_core.running import jobs
+from unlearn_core.running.kinds.registry import run_workflow
 from unlearn_core.running.worker import execute
 from unlearn_core.store.runs import RunState, RunStore
-from unlearn_core.workflows.registry import run_workflow
 
 OpenPage = Callable[..., AppTest]
 BUNDLED = "bundled:digits-resnet20"

@@ -39,8 +39,8 @@ def federated_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) ->
         if os.environ.get("CI") == "true":
             pytest.fail(sentence)
         pytest.skip(sentence)
+    from unlearn_core.running.kinds.registry import run_workflow
     from unlearn_core.running.worker import execute
-    from unlearn_core.workflows.registry import run_workflow
 
     root = tmp_path_factory.mktemp("federated") / "home"
     shutil.copytree(made_home / "models", root / "models")
@@ -363,8 +363,8 @@ def test_random_channels_are_one_click_and_join_the_race(
     finished: RunStore, open_page: OpenPage, started: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pages.parts.federated.runs import control, counterpart
+    from unlearn_core.running.kinds.registry import run_workflow
     from unlearn_core.running.worker import execute
-    from unlearn_core.workflows.registry import run_workflow
 
     ours, retrained = (
         next(r for r in finished.list("federated") if a in r.name) for a in ("*unlearn*", "*retrain*")

@@ -13,7 +13,7 @@ from unlearn_core.params import build
 from unlearn_core.running import jobs
 from unlearn_core.store.runs import RunState, RunStore
 from unlearn_core.unlearning.registry import METHODS, find_method
-from unlearn_core.workflows.unlearn import UnlearnRequest
+from unlearn_core.workflows.requests import UnlearnRequest
 
 OpenPage = Callable[..., AppTest]
 APP = Path(__file__).resolve().parents[2] / "app.py"

@@ -54,11 +54,11 @@ def test_what_the_method_says_of_its_result_is_a_warning(
 
 
 def test_shows_the_command_that_repeats_the_run(home: Path, open_page: OpenPage) -> None:
-    from unlearn_core.running.command import _parser
+    from unlearn_core.running.command.main import parser_for
 
     words = shlex.split(open_page("runs").code[0].value)
     assert words[:4] == ["python", "-m", "unlearn_core", "unlearn"]
-    asked = vars(_parser(words[3:]).parse_args(words[3:]))
+    asked = vars(parser_for(words[3:]).parse_args(words[3:]))
     request = RunStore(home).list()[0].request
     told = {**request["settings"], **request["params"]}
     assert {k: str(asked[k]) for k in told} == {k: str(v) for k, v in told.items()}

@@ -208,8 +208,8 @@ def test_masks_that_see_no_image_are_strict_as_they_are(empty_home: Path, open_p
 def test_a_finished_run_shows_layers_accuracy_overlap_and_the_way_on(
     empty_home: Path, open_page: OpenPage
 ) -> None:
+    from unlearn_core.running.kinds.registry import run_workflow
     from unlearn_core.running.worker import execute
-    from unlearn_core.workflows.registry import run_workflow
 
     store = RunStore(empty_home)
     asked = {

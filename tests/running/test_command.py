@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.running.command import main
+from unlearn_core.running.command.main import main
 from unlearn_core.store.runs import RunState, RunStore
 
 VGG = ["--model", "bundled:digits-vgg11", "--data", "digits"]
@@ -159,7 +159,7 @@ def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_pa
         record = RunStore(tmp_path).create(kind, request, str(len(asked)), "cpu")
         return replace(record, result=result)
 
-    monkeypatch.setattr("unlearn_core.running.command.follow_new", followed)
+    monkeypatch.setattr("unlearn_core.running.command.start.follow_new", followed)
     words = ["unlearn", *VGG, "--forget", "3", "--method", "scrub", "--seed"]
     assert main([*words, "4,0,2", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
@@ -207,7 +207,7 @@ def test_a_run_waits_in_the_queue_of_the_device_that_auto_stands_for(monkeypatch
 def test_a_data_set_is_downloaded_only_where_that_is_asked_for(monkeypatch, capsys):
     opened = []
     monkeypatch.setattr(
-        "unlearn_core.data.open_dataset",
+        "unlearn_core.data.sources.open_dataset",
         lambda spec, report, *, download: opened.append((spec.name, download)),
     )
     assert main(["datasets", "--json"]) == 0

@@ -363,7 +363,7 @@ FAILURES = [
 def test_a_failure_is_a_sentence_and_its_details_are_in_the_log(
     store: RunStore, monkeypatch: pytest.MonkeyPatch, error: str, sentence: str
 ) -> None:
-    from tests.fake_worker import run_workflow  # the same work, in this process
+    from tests.running.fake_worker import run_workflow  # the same work, in this process
 
     run = store.create("fail", {"error": error}, "token")
     assert execute(store, run.id, run_workflow) == 1

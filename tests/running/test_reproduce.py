@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from unlearn_core.running.command import _parser
+from unlearn_core.running.command.main import parser_for
 from unlearn_core.running.reproduce import command_line
 
 UNLEARN = {
@@ -51,7 +51,7 @@ FEDERATED = {
 def read_back(line: str) -> dict[str, Any]:
     words = shlex.split(line)
     assert words[:3] == ["python", "-m", "unlearn_core"]
-    return vars(_parser(words[3:]).parse_args(words[3:]))
+    return vars(parser_for(words[3:]).parse_args(words[3:]))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_every_setting_comes_back(kind: str, request_: dict[str, Any]) -> None:
 
 def test_a_yes_or_no_setting_needs_no_word_behind_it() -> None:
     words = "sparsify --model m.safetensors --data digits --sparsifier omp --sparsity 0.95 --strict --forget 3 --out o"
-    asked = vars(_parser(words.split()).parse_args(words.split()))
+    asked = vars(parser_for(words.split()).parse_args(words.split()))
     assert (asked["strict"], asked["forget"], asked["sparsity"]) == ("true", "3", "0.95")
 
 

@@ -11,8 +11,8 @@ from unlearn_core.attacks import audit, membership
 from unlearn_core.checkpoints.model_files import open_model, save_model
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
+from unlearn_core.running.kinds.registry import KINDS
 from unlearn_core.sparsify.mask import SparseMask, mask_in
-from unlearn_core.workflows.registry import WORKFLOWS
 
 MODULE = sys.modules["unlearn_core.workflows.unlearn"]
 SHORT = {"epochs": 1, "batch_size": 30, "augment": "none", "precision": "float32"}
@@ -29,7 +29,7 @@ def run(folder, controls="untouched,retrain", forget="green", params=None, **set
         },
         "params": {**SHORT, **(params or {})},
     }
-    return WORKFLOWS["unlearn"](request, folder, silent)
+    return KINDS["unlearn"].run(request, folder, silent)
 
 
 def chances(model, images):

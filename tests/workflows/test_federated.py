@@ -14,8 +14,8 @@ from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.request import FederatedRequest
 from unlearn_core.params import build
 from unlearn_core.progress import silent
+from unlearn_core.running.kinds.registry import run_workflow
 from unlearn_core.workflows.federated import _privacy, federated
-from unlearn_core.workflows.registry import run_workflow
 
 TINY = {"data": "digits", "clients": 5, "device": "cpu", "seed": 0}
 RECIPE = {"lr": 0.1, "precision": "float32", "augment": "none"}

@@ -12,8 +12,8 @@ from PIL import Image
 
 from unlearn_core.checkpoints.model_files import open_model, save_model
 from unlearn_core.progress import silent
+from unlearn_core.running.kinds.registry import run_workflow
 from unlearn_core.sparsify.mask import mask_in
-from unlearn_core.workflows.registry import run_workflow
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"epochs": 1, "batch_size": 20, "augment": "none", "precision": "float32"}
@@ -95,7 +95,7 @@ def test_a_model_that_is_sparse_and_cut_can_be_retrained(inputs, tmp_path):
 
 KILLED = """
 import os, signal, sys
-from unlearn_core.workflows.registry import run_workflow
+from unlearn_core.running.kinds.registry import run_workflow
 def report(progress):
     if progress.stage == "round 2 of 3" and progress.done == 2:
         os.kill(os.getpid(), signal.SIGKILL)

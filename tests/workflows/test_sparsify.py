@@ -13,8 +13,8 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.progress import RunCancelled, silent
+from unlearn_core.running.kinds.registry import KINDS
 from unlearn_core.sparsify.mask import mask_in
-from unlearn_core.workflows.registry import WORKFLOWS
 from unlearn_core.workflows.sparsify import recorded
 
 MODULE = sys.modules["unlearn_core.workflows.sparsify"]  # the package's own name for it is the function
@@ -31,7 +31,7 @@ def request(sparsifier="omp", params=None, **settings):
 
 
 def run(asked, folder, report=silent):
-    return WORKFLOWS["sparsify"](asked, folder, report)
+    return KINDS["sparsify"].run(asked, folder, report)
 
 
 def test_writes_a_sparse_model_whose_card_says_so(opened, tmp_path, colours):

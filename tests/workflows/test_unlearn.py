@@ -11,7 +11,7 @@ from unlearn_core.channels.activations import load_stats
 from unlearn_core.checkpoints.model_files import open_model, save_model
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import RunCancelled, silent
-from unlearn_core.workflows.registry import run_workflow
+from unlearn_core.running.kinds.registry import run_workflow
 
 QUICK = {"epochs": 1, "batch_size": 20, "images_per_class": 20, "ratio": 0.2, "augment": "none"}
 

@@ -1,18 +1,24 @@
-"""What server and clients say to each other, as plain data: whatever carries it knows nothing of learning, and the reverse."""
+"""What server and clients say to each other, as plain data: whatever carries it knows nothing of learning, and the reverse.
+
+torch is imported only where a network's state is touched: the settings of a federated run are read without it.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.errors import UnlearnError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Arrays = Mapping[str, NDArray[Any]]
 """Named arrays: a model's state, or activation statistics."""
@@ -37,7 +43,7 @@ class Question:
         """The round of training that it belongs to, from 1; 0 before the first and after the last."""
         return int(self.config.get("round", 0))
 
-    def numbered(self, exchange: int) -> "Question":
+    def numbered(self, exchange: int) -> Question:
         """The same question with the number of its exchange, which an answer has to echo."""
         return replace(self, config={**self.config, "exchange": exchange})
 
@@ -129,6 +135,8 @@ def load_state(net: nn.Module, arrays: Arrays) -> None:
     Raises:
         UnlearnError: The arrays have other names or shapes than the network.
     """
+    import torch
+
     state = net.state_dict()
     theirs = {name: values.shape for name, values in arrays.items()}
     if theirs != {name: tuple(tensor.shape) for name, tensor in state.items()}:

@@ -1,26 +1,29 @@
 """The command line that repeats a run."""
 
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
-_OUT = {"train": "model.safetensors", "score": "scores.npz", "sparsify": "model.safetensors"}
+from unlearn_core.running.kinds.kind import Kind, Request
+from unlearn_core.running.kinds.registry import KINDS
 
 
-def command_line(kind: str, request: Mapping[str, Any]) -> str:
+def command_line(kind: str, request: Request) -> str:
     """The command that repeats a run of this kind and request, every setting spelled out; empty for another kind."""
-    if kind not in {"train", "score", "unlearn", "sparsify", "federated"}:
-        return ""
-    values = {**request.get("settings", {}), **request.get("recipe", {}), **request.get("params", {})}
-    action = [values.pop("action")] if kind == "federated" else []
+    return shlex.join(_words(KINDS[kind], request)) if kind in KINDS else ""
+
+
+def _words(kind: Kind, request: Request) -> list[str]:
+    part = kind.params.part if kind.params else ""
+    values = {**request.get("settings", {}), **request.get(part, {})}
+    action = [kind.variant(values)] if kind.subcommands else []
     flags = [
         word
         for name, value in values.items()
-        if value not in ("", None)
+        if value not in ("", None) and not (kind.params and kind.subcommands and name == kind.params.of)
         for word in (_flag(name), _word(value))
     ]
-    out = ["--out", _OUT[kind]] if kind in _OUT else []
-    return shlex.join(["python", "-m", "unlearn_core", kind, *action, *flags, *out])
+    out = ["--out", kind.output.name] if kind.output and kind.output.required else []
+    return ["python", "-m", "unlearn_core", kind.name, *action, *flags, *out]
 
 
 def _flag(name: str) -> str:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,11 @@ import torch
 from unlearn_core.channels.activations import collect, first_per_class, save_stats
 from unlearn_core.channels.scoring import METRICS
 from unlearn_core.models.inference import choose_device
-from unlearn_core.params import build, setting
+from unlearn_core.params import build
 from unlearn_core.progress import Report
 from unlearn_core.store.files import write_npz
 from unlearn_core.workflows.ends import conditions, inputs_of, open_both
-
-
-@dataclass(frozen=True)
-class ScoreRequest:
-    """Scoring the channels of a model."""
-
-    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
-    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
-    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
-    tap: str = setting("bn_relu", "Where activations are read: bn_relu or conv_relu")
-    per_class: int = setting(0, "Training images of each class; 0 takes all", low=0)
-    device: str = setting("auto", "auto, cuda, mps or cpu")
+from unlearn_core.workflows.requests import ScoreRequest
 
 
 def score(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import choose_device, device_of
 from unlearn_core.models.recipe import Recipe
-from unlearn_core.params import build, plain, setting
+from unlearn_core.params import build, plain
 from unlearn_core.progress import Report, renamed
 from unlearn_core.results import evaluation
 from unlearn_core.sparsify.dense import origin_of
@@ -24,29 +24,7 @@ from unlearn_core.sparsify.registry import find_sparsifier
 from unlearn_core.sparsify.sparsifier import Found, SparseTask, Sparsifier, Stages, train_under
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung
-
-
-@dataclass(frozen=True)
-class SparsifyRequest:
-    """Making a model sparse."""
-
-    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
-    sparsifier: str = setting("omp", "How the weights that go are chosen")
-    strict: bool = setting(
-        False, "Choose them by the retain set alone: a mask made with the forget set remembers it"
-    )
-    forget: str = setting("", "With strict: classes to forget, by name or index, with commas between")
-    fraction: float = setting(
-        0.0, "With strict, instead of classes: random share of the training images", low=0.0, high=0.99
-    )
-    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
-    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
-    share_seed: int = setting(
-        0, "Of the draw of a random share; runs of several seeds forget the same images", low=0
-    )
-    seed: int = setting(0, "Of every other random draw", low=0)
-    device: str = setting("auto", "auto, cuda, mps or cpu")
+from unlearn_core.workflows.requests import SparsifyRequest
 
 
 def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,11 @@ from unlearn_core.models.inference import choose_device
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.specs import ModelCard, ModelSpec, parse_normalization
 from unlearn_core.models.training import fit
-from unlearn_core.params import build, plain, setting
+from unlearn_core.params import build, plain
 from unlearn_core.progress import Report, renamed
 from unlearn_core.results import evaluation
 from unlearn_core.workflows.ends import conditions, rung
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """Training from scratch."""
-
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
-    arch: str = setting("cifar_resnet20_b", "Architecture")
-    width: float = setting(1.0, "Width multiplier of the CIFAR nets", low=0.0625, high=8)
-    name: str = setting("model", "Name on the model's card")
-    normalize: str = setting("auto", "auto measures the data set's own; or a name, or MEAN/STD")
-    init: str = setting(
-        "", "Model to start from instead of random weights; gives architecture and normalisation"
-    )
-    seed: int = setting(0, "Of initialisation, order and augmentation", low=0)
-    device: str = setting("auto", "auto, cuda, mps or cpu")
+from unlearn_core.workflows.requests import TrainRequest
 
 
 def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:

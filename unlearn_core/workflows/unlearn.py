@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from unlearn_core.checkpoints.model_files import LoadedModel
 from unlearn_core.data.split import ForgetSpec, ForgetSplit, split_dataset
 from unlearn_core.models.inference import choose_device
 from unlearn_core.models.specs import ModelCard
-from unlearn_core.params import build, plain, setting, settings_of
+from unlearn_core.params import build, plain, settings_of
 from unlearn_core.progress import Report
 from unlearn_core.store.files import write_npz
 from unlearn_core.unlearning.method import Method
@@ -22,35 +21,11 @@ from unlearn_core.unlearning.registry import find_method
 from unlearn_core.workflows.answers import to_retrain
 from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung_of
 from unlearn_core.workflows.parts import Parts
+from unlearn_core.workflows.requests import UnlearnRequest
 
 FORGET_INDICES = "forget_indices.npz"
 DEFAULT_CONTROLS = ("mask_logit", "random_prune", "fine_tune")
 """Run beside pruning; `retrain` is taken from the bundled references, or run when it is asked for."""
-
-
-@dataclass(frozen=True)
-class UnlearnRequest:
-    """Making a model forget."""
-
-    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
-    forget: str = setting("", "Classes to forget, by name or index, with commas between")
-    fraction: float = setting(
-        0.0, "Instead of classes: random share of the training images", low=0.0, high=0.99
-    )
-    method: str = setting("tfidf_prune", "Unlearning method")
-    controls: str = setting(
-        "", "Controls to run beside it, with commas between; none for none, the usual ones if not given"
-    )
-    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
-    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
-    share_seed: int = setting(
-        0, "Of the draw of a random share; runs of several seeds forget the same images", low=0
-    )
-    seed: int = setting(0, "Of every other random draw", low=0)
-    device: str = setting("auto", "auto, cuda, mps or cpu")
-    group: str = setting("", "Name that runs of one set share, as over several seeds")
-    variants: int = setting(1, "How many combinations of settings are tried in that set", low=1)
 
 
 def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:

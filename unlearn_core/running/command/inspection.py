@@ -1,0 +1,82 @@
+"""The commands that answer without a run: accuracy, a picture of maps, the data pack."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unlearn_core.params import build, settings_of
+from unlearn_core.running.command.options import add_settings, finish, given
+from unlearn_core.running.terminal import printer
+from unlearn_core.store.files import plain_json, write_bytes
+
+_MODEL_AND_DATA: Mapping[str, dict[str, Any]] = {
+    "--model": {"required": True, "help": "bundled:NAME, imported:NAME, run:ID or a path"},
+    "--data": {"required": True, "help": "digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH"},
+    "--arch": {"default": "", "help": "architecture, where the checkpoint doesn't tell"},
+    "--normalize": {"default": "auto", "help": "auto, none, cifar10, cifar100, imagenet or MEAN/STD"},
+    "--device": {"default": "auto", "help": "auto, cuda, mps or cpu"},
+}
+
+
+def evaluate_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Gives `evaluate` its options."""
+    for flag, options in _MODEL_AND_DATA.items():
+        parser.add_argument(flag, **options)
+    parser.add_argument(
+        "--forget", default="", help="classes to report apart, by name or index, with commas between"
+    )
+    finish(parser, _evaluate)
+
+
+def maps_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Gives `maps` its options."""
+    from unlearn_core.workflows.inspection import MapsRequest
+
+    add_settings(parser, settings_of(MapsRequest), required=("model", "data", "image", "layer"))
+    parser.add_argument("--out", required=True, type=Path, help="where the picture goes (.png)")
+    parser.set_defaults(command=_maps)
+
+
+def pack_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Gives `pack` its options."""
+    parser.add_argument("--out", type=Path, required=True, help="folder of the data pack")
+    parser.add_argument(
+        "--cifar10", default="", help="folder that holds CIFAR-10, where it isn't in Lethe's own"
+    )
+    parser.set_defaults(command=_pack)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from unlearn_core.workflows.inspection import evaluate_model
+
+    result = evaluate_model(
+        args.model, args.data, args.forget, args.arch, args.normalize, args.device, printer()
+    )
+    for note in result["notes"]:
+        print(note, file=sys.stderr)
+    if args.json:
+        print(json.dumps(plain_json(result)))
+    else:
+        rows = [f"{name:20}{share:8.1%}" for name, share in result["per_class"].items()]
+        print("\n".join([f"{'test accuracy':20}{result['test_accuracy']:8.2%}", *rows]))
+    return 0
+
+
+def _maps(args: argparse.Namespace) -> int:
+    from unlearn_core.workflows.inspection import MapsRequest, draw_maps
+
+    request = build(MapsRequest, given(args, settings_of(MapsRequest)))
+    write_bytes(args.out, draw_maps(request, printer()))
+    print(f"Wrote {args.out}.", file=sys.stderr)
+    return 0
+
+
+def _pack(args: argparse.Namespace) -> int:
+    from unlearn_core.workflows.pack import make_pack
+
+    make_pack(args.out, printer(), {"cifar10": f"cifar10:{args.cifar10}"} if args.cifar10 else {})
+    print(f"Wrote {args.out}.", file=sys.stderr)
+    return 0

@@ -1,0 +1,35 @@
+"""A run of a federation: clients that keep their images train, unlearn or retrain together."""
+
+from unlearn_core.federated.request import FederatedRequest, client_settings
+from unlearn_core.running.kinds.kind import Kind, Output, Params, Request, Result
+from unlearn_core.running.kinds.unlearn import table_of
+
+
+def action_of(request: Request) -> str:
+    """train, unlearn or retrain."""
+    return str(request.get("settings", {}).get("action", FederatedRequest.action))
+
+
+def _summary(result: Result, wrote: str) -> str:
+    federation = result["federation"]
+    sent = (federation["bytes_down"] + federation["bytes_up"]) / 1e6
+    return (
+        f"{table_of(result)}\n{federation['clients']} clients, {federation['partition']}: {sent:.1f} MB sent, "
+        f"{len(federation['events'])} answers missing or rejected"
+    )
+
+
+KIND = Kind(
+    name="federated",
+    label="Federated",
+    about="Train, unlearn or retrain with images that stay at their clients.",
+    request=FederatedRequest,
+    summary=_summary,
+    params=Params(client_settings, of="action", heading="recipe of a client"),
+    required=lambda action: ("data",) if action == "train" else ("data", "model", "forget"),
+    output=Output("model.safetensors", "where the model goes (.safetensors)"),
+    subcommands=True,
+    keeps_parts=True,
+    forgets=lambda request: action_of(request) in {"unlearn", "retrain"},
+    verb=lambda request: "Retrain without" if action_of(request) == "retrain" else "Forget",
+)

@@ -1,0 +1,39 @@
+"""A run that makes a model sparse."""
+
+from unlearn_core.params import Setting, settings_of
+from unlearn_core.running.kinds.kind import Kind, Output, Params, Result
+from unlearn_core.workflows.requests import SparsifyRequest
+
+
+def _settings(sparsifier: str) -> tuple[Setting, ...]:
+    from unlearn_core.sparsify.registry import find_sparsifier
+
+    return settings_of(find_sparsifier(sparsifier).params)
+
+
+def _summary(result: Result, wrote: str) -> str:
+    before, after = (result[when]["test_accuracy"] for when in ("before", "after"))
+    shared = result["overlap"]
+    lines = [
+        f"{result['sparsity']:.2%} of the convolutions' weights are gone; test accuracy {before:.2%} -> {after:.2%}.",
+        f"Masks with and without the forget set share {shared['iou']:.1%} of their weights."
+        if shared
+        else "",
+        f"{result['seconds']:.1f} s{wrote}.",
+        *result["notes"],
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+KIND = Kind(
+    name="sparsify",
+    label="Sparsifying",
+    about="Make a model sparse, so that it forgets more easily.",
+    request=SparsifyRequest,
+    summary=_summary,
+    params=Params(_settings, of="sparsifier", heading="settings of {}"),
+    required=lambda sparsifier: ("model", "data"),
+    output=Output("model.safetensors", "where the sparse model goes (.safetensors)", required=True),
+    on_card=True,
+    keeps_parts=True,
+)

@@ -1,0 +1,82 @@
+"""What a person asks of a run on one machine; read without torch by the command line and the forms."""
+
+from dataclasses import dataclass
+
+from unlearn_core.params import setting
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """Training from scratch."""
+
+    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    arch: str = setting("cifar_resnet20_b", "Architecture")
+    width: float = setting(1.0, "Width multiplier of the CIFAR nets", low=0.0625, high=8)
+    name: str = setting("model", "Name on the model's card")
+    normalize: str = setting("auto", "auto measures the data set's own; or a name, or MEAN/STD")
+    init: str = setting(
+        "", "Model to start from instead of random weights; gives architecture and normalisation"
+    )
+    seed: int = setting(0, "Of initialisation, order and augmentation", low=0)
+    device: str = setting("auto", "auto, cuda, mps or cpu")
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Scoring the channels of a model."""
+
+    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
+    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
+    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
+    tap: str = setting("bn_relu", "Where activations are read: bn_relu or conv_relu")
+    per_class: int = setting(0, "Training images of each class; 0 takes all", low=0)
+    device: str = setting("auto", "auto, cuda, mps or cpu")
+
+
+@dataclass(frozen=True)
+class UnlearnRequest:
+    """Making a model forget."""
+
+    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
+    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    forget: str = setting("", "Classes to forget, by name or index, with commas between")
+    fraction: float = setting(
+        0.0, "Instead of classes: random share of the training images", low=0.0, high=0.99
+    )
+    method: str = setting("tfidf_prune", "Unlearning method")
+    controls: str = setting(
+        "", "Controls to run beside it, with commas between; none for none, the usual ones if not given"
+    )
+    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
+    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
+    share_seed: int = setting(
+        0, "Of the draw of a random share; runs of several seeds forget the same images", low=0
+    )
+    seed: int = setting(0, "Of every other random draw", low=0)
+    device: str = setting("auto", "auto, cuda, mps or cpu")
+    group: str = setting("", "Name that runs of one set share, as over several seeds")
+    variants: int = setting(1, "How many combinations of settings are tried in that set", low=1)
+
+
+@dataclass(frozen=True)
+class SparsifyRequest:
+    """Making a model sparse."""
+
+    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
+    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    sparsifier: str = setting("omp", "How the weights that go are chosen")
+    strict: bool = setting(
+        False, "Choose them by the retain set alone: a mask made with the forget set remembers it"
+    )
+    forget: str = setting("", "With strict: classes to forget, by name or index, with commas between")
+    fraction: float = setting(
+        0.0, "With strict, instead of classes: random share of the training images", low=0.0, high=0.99
+    )
+    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
+    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
+    share_seed: int = setting(
+        0, "Of the draw of a random share; runs of several seeds forget the same images", low=0
+    )
+    seed: int = setting(0, "Of every other random draw", low=0)
+    device: str = setting("auto", "auto, cuda, mps or cpu")
