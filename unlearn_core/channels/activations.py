@@ -1,4 +1,4 @@
-"""Class-wise channel activations: all that a client ever sends, and all that a score is made from.
+"""Class-wise channel activations: what clients send for a plan, and all that a score is made from.
 
 Paper: Wang et al., "Federated Unlearning via Class-Discriminative Pruning", WWW 2022, arXiv 2110.11794, section 3.1.
 """
