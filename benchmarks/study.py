@@ -36,8 +36,6 @@ from unlearn_core.workflows.ends import inputs_of
 from unlearn_core.workflows.parts import Parts
 from unlearn_core.workflows.unlearn import method_params
 
-# Only forget whole classes.
-CLASS_WISE = ("tfidf_prune", "random_prune", "mask_logit", "reset_row")
 # A mask's share is measured, and misses what was asked for by a few weights.
 SAME_SPARSITY = 0.002
 
@@ -130,7 +128,8 @@ def measured(args, sparsity, seed, variants):
 def variants_of(args):
     """Each method with the settings that it is tried under; retraining first, as all are compared with it."""
     names = list(METHODS) if args.methods == "all" else args.methods.split(",")
-    left_out = {"retrain", "untouched", *(() if args.forget else CLASS_WISE)}
+    left_out = {"retrain", "untouched"}
+    left_out |= set() if args.forget else {m.name for m in METHODS.values() if m.whole_classes}
     names = ["retrain", *(n for n in names if n not in left_out)]
     variants = [(name, {}) for name in names]
     for schedule in filter(None, args.schedules.split(",")):

@@ -10,7 +10,6 @@ from pages.parts.charts import inked
 from pages.parts.dock import cancel
 from pages.parts.opened import store
 from pages.parts.run_words import (
-    PARTS,
     again,
     forgets,
     forgotten,
@@ -28,6 +27,7 @@ from unlearn_core.plots.ladder import ladder, loss
 from unlearn_core.results.verdicts import finding
 from unlearn_core.running import jobs
 from unlearn_core.store.runs import RunRecord, RunState, events
+from unlearn_core.unlearning.beside import words_of
 from unlearn_core.words import duration
 
 _EVERY = 1.0  # seconds
@@ -135,7 +135,9 @@ def _curves(record: RunRecord) -> bool:
     left, right = st.columns([2, 1])
     if main:
         share = bool(random_share(record.request))
-        chart = ladder(_unique(main), {PARTS.get(k, k): _unique(v) for k, v in courses.items()}, share)
+        chart = ladder(
+            _unique(main), {f"control: {words_of(k)}": _unique(v) for k, v in courses.items()}, share
+        )
         left.altair_chart(inked(chart), width="stretch", key=f"live {record.id}")
         if share:
             left.caption(_SHARE)

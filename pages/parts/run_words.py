@@ -7,6 +7,8 @@ from typing import Any
 
 from unlearn_core.running.kinds.registry import KINDS
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
+from unlearn_core.unlearning.beside import words_of
+from unlearn_core.unlearning.registry import METHODS
 from unlearn_core.words import duration, trimmed_percent
 
 STATES = {
@@ -24,12 +26,6 @@ _NEXT_STEPS = {
 }
 ACTIONS = {"train": "training", "unlearn": "unlearning", "retrain": "retraining"}
 """What federated runs do."""
-PARTS = {
-    "mask_logit": "control: masked logit",
-    "random_prune": "control: random channels",
-    "fine_tune": "control: fine-tuning alone",
-    "retrain": "control: retraining",
-}
 
 
 def title_of(record: RunRecord) -> str:
@@ -91,11 +87,11 @@ def step_text(progress: Mapping[str, Any] | None, method: str = "") -> str:
     """The stage, its step of steps where it has several, the rate and the time left, all as measured."""
     if not progress:
         return "Starting: opening model and data"
-    part = PARTS.get(str(progress["metrics"].get("part", "")), "")
-    part = "" if progress["metrics"].get("part") == method else part
+    part = str(progress["metrics"].get("part", ""))
+    control = f"control: {words_of(part)}" if part in METHODS and part != method else ""
     steps = f"{progress['done']:,} of {progress['total']:,}" if progress["total"] > 1 else ""
     stage = str(progress["stage"])
-    words = [stage[:1].upper() + stage[1:], part, steps]
+    words = [stage[:1].upper() + stage[1:], control, steps]
     if progress.get("rate"):
         words.append(f"{progress['rate']:.3g} steps/s")
     if progress.get("eta") and progress["eta"] >= 1:

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import study
-from pages.parts.forget import form
 from unlearn_core.errors import UnlearnError
-from unlearn_core.experiments.trial import CONTROLS, ORIGINAL, Trial, from_plain, to_plain, trials_of
+from unlearn_core.experiments.trial import ORIGINAL, Trial, from_plain, is_control, to_plain, trials_of
 from unlearn_core.unlearning.registry import METHODS
 
 RUN = "20260101T000000Z-abcdefghijklmnop"
@@ -107,13 +105,11 @@ def test_a_strict_mask_is_told_from_one_that_saw_the_forget_set(without: str | N
     assert {t.sparsifier for t in trials_of(RUN, result(), REQUEST, facts)} == {told}
 
 
-def test_lists_of_methods_agree_with_the_methods() -> None:
-    """They stand where torch must not be imported, or before a run asks for it."""
-    controls = {m.name for m in METHODS.values() if m.control}
-    of_classes = {m.name for m in METHODS.values() if m.whole_classes}
-    assert controls | {ORIGINAL} == CONTROLS
-    assert of_classes == set(study.CLASS_WISE)
-    assert of_classes & controls == form._OF_CLASSES
+def test_controls_are_told_from_methods() -> None:
+    of_methods = {name for name in METHODS if is_control(name)}
+    assert of_methods == {"untouched", "mask_logit", "reset_row", "random_prune"}
+    assert is_control(ORIGINAL) and is_control("federated_random_prune")
+    assert not is_control("retrain") and not is_control("of another version")
 
 
 def test_a_stored_control_has_the_seed_that_it_was_made_with() -> None:

@@ -5,12 +5,10 @@ from collections.abc import Callable, Sequence
 from unlearn_core.experiments.pairing import AVERAGE
 from unlearn_core.experiments.table import Row
 from unlearn_core.experiments.trial import FEDERATED
+from unlearn_core.unlearning.registry import METHODS
 from unlearn_core.words import figure, listed, percent
 
 Named = Callable[[Row], str]
-
-# Controls that change more than the answers: this one cuts channels and fine-tunes.
-_CHANGED_INSIDE = frozenset({"random_prune"})
 
 
 def finding(rows: Sequence[Row], named: Named) -> str:
@@ -84,12 +82,17 @@ def _controls(rows: Sequence[Row], best: Row, named: Named) -> str:
     as_close = [
         r
         for r in ranked(rows, "control")
-        if r.method.removeprefix(FEDERATED) not in _CHANGED_INSIDE
-        and (r.gap or 0) <= (best.gap or 0) + (best.floor[AVERAGE] or 0)
+        if not _changes_inside(r.method) and (r.gap or 0) <= (best.gap or 0) + (best.floor[AVERAGE] or 0)
     ]
     if not as_close:
         return ""
     return f" As close without forgetting anything inside: {listed([named(r) for r in as_close[:2]])}."
+
+
+def _changes_inside(method: str) -> bool:
+    """Whether a control changes more than the answers: one that prunes cuts channels and fine-tunes."""
+    control = METHODS.get(method.removeprefix(FEDERATED))
+    return control is not None and control.prunes
 
 
 def _points(share: float | None) -> str:

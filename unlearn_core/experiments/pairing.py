@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlearn_core.experiments.grouping import level_of, one_a_seed
-from unlearn_core.experiments.trial import FEDERATED, REFERENCE, Trial
+from unlearn_core.experiments.trial import FEDERATED, Trial
 from unlearn_core.results.closeness import MEASURES, noise_floor
+from unlearn_core.unlearning.registry import REFERENCE
 
 AVERAGE = "avg_gap"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from unlearn_core.experiments.pairing import AVERAGE
 from unlearn_core.experiments.table import Row
-from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.results.closeness import MEASURES
+from unlearn_core.unlearning.registry import REFERENCE
 
 SETTING = "CIFAR-10, ResNet-18"
 """What all of them were measured on."""

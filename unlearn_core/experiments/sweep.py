@@ -22,9 +22,10 @@ from unlearn_core.experiments.grouping import (
     short,
 )
 from unlearn_core.experiments.pairing import AVERAGE, evaluation_of, floor_of, paired, references, standard
-from unlearn_core.experiments.trial import CONTROLS, ORIGINAL, REFERENCE, Trial
+from unlearn_core.experiments.trial import ORIGINAL, Trial, is_control
 from unlearn_core.intervals import Mean, student
 from unlearn_core.results.closeness import MEASURES, to_retrain
+from unlearn_core.unlearning.registry import REFERENCE
 
 Settings = tuple[tuple[str, str], ...]
 """A method's settings as text, in order."""
@@ -129,7 +130,7 @@ def series_of(family: Family) -> list[Series]:
     """Every method that was measured, retraining first, each under every choice of settings; the untouched model is left out."""
     counts: dict[str, dict[Settings, int]] = defaultdict(lambda: defaultdict(int))
     for (method, settings, _), cell in family.cells.items():
-        if method not in CONTROLS:
+        if not is_control(method):
             counts[method][settings] += len(cell)
     series = []
     for method in sorted(counts, key=lambda m: (m != REFERENCE, m)):

@@ -18,7 +18,7 @@ from unlearn_core.experiments.pairing import (
     same_clients,
     same_mask,
 )
-from unlearn_core.experiments.trial import CONTROLS, FEDERATED, Trial
+from unlearn_core.experiments.trial import Trial, is_control
 from unlearn_core.intervals import Mean, student
 from unlearn_core.results.closeness import MEASURES, to_retrain, within_floor
 
@@ -164,7 +164,7 @@ def _kind(method: str, own: Sequence[bool]) -> str:
     """A retraining that is measured by another one, as with settings of somebody's own, is a method like any other."""
     if is_reference(method) and own and all(own):
         return "reference"
-    return "control" if method.removeprefix(FEDERATED) in CONTROLS else "method"
+    return "control" if is_control(method) else "method"
 
 
 def _remarks(pairs: Sequence[tuple[Trial, Trial]]) -> tuple[str, ...]:

@@ -7,13 +7,10 @@ from typing import Any
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results.closeness import values_of
 from unlearn_core.store.records import is_run_id
+from unlearn_core.unlearning.registry import METHODS, REFERENCE
 
-REFERENCE = "retrain"
-"""The method that all others are compared with."""
 ORIGINAL = "original"
 """What the model is called that nothing has been forgotten from."""
-CONTROLS = frozenset({ORIGINAL, "untouched", "mask_logit", "reset_row", "random_prune"})
-"""What a method has to beat: rows that say what its result is worth."""
 
 FEDERATED = "federated_"
 """Before a method's name, where its images never left their clients: neither its work nor its reference is the same."""
@@ -161,6 +158,12 @@ def trials_of(source: str, result: Plain, request: Plain, sparse: Plain | None =
         raise UnlearnError(
             f"The result of {source} was written by another version of Lethe (it lacks {error}); run it again."
         ) from error
+
+
+def is_control(method: str) -> bool:
+    """Whether a trial's method is there for what it says of others: the original model, and the controls, federated too."""
+    known = METHODS.get(method.removeprefix(FEDERATED))
+    return method == ORIGINAL or (known is not None and known.control)
 
 
 def _all_of(source: str, result: Plain, request: Plain, sparse: Plain) -> list[Trial]:

@@ -36,11 +36,13 @@ class Beside:
 
     Attributes:
         label: What the form calls it there.
+        words: What a sentence or a chart calls it there.
         about: What its result says there.
         usual: Whether it runs where nobody names the controls.
     """
 
     label: str
+    words: str
     about: str
     usual: bool
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.unlearning.method import Method
+from unlearn_core.unlearning.method import Family, Method
 from unlearn_core.unlearning.methods import (
     bad_teacher,
     boundary_expand,
@@ -21,6 +21,9 @@ from unlearn_core.unlearning.methods import (
     scrub,
     tfidf_prune,
 )
+
+REFERENCE = retrain.METHOD.name
+"""The method that all others are compared with."""
 
 METHODS: Mapping[str, Method] = {
     method.name: method
@@ -56,6 +59,11 @@ def find_method(name: str) -> Method:
     if name not in METHODS:
         raise UnlearnError(f"Unknown method {name!r}; choose one of: {', '.join(METHODS)}.")
     return METHODS[name]
+
+
+def in_sparsity_paper(name: str) -> bool:
+    """Whether the figures of the paper on sparsity have the method, retraining among them."""
+    return name == REFERENCE or (name in METHODS and METHODS[name].family is Family.SPARSITY_PAPER)
 
 
 def short_label(name: str) -> str:

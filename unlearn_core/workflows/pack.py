@@ -16,6 +16,9 @@ from unlearn_core.checkpoints import catalog
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.store.files import read_json, write_bytes, write_json, write_npz
+from unlearn_core.unlearning.beside import usual_controls
+from unlearn_core.unlearning.registry import REFERENCE, find_method
+from unlearn_core.workflows.requests import UnlearnRequest
 
 if TYPE_CHECKING:
     from unlearn_core.checkpoints.model_files import LoadedModel
@@ -187,10 +190,10 @@ def _packed_model(out: Path, reference: str, data: Mapping[str, str], report: Re
 
 def _packed_run(out: Path, reference: str, cls: str, report: Report) -> dict[str, Any]:
     """Forgets a class with the default settings, beside retraining; keeps the result without the weights."""
-    from unlearn_core.workflows.unlearn import DEFAULT_CONTROLS, unlearn
+    from unlearn_core.workflows.unlearn import unlearn
 
     # Retrained here too, as the stored references keep no answers image by image for the audit.
-    controls = ",".join([*DEFAULT_CONTROLS, "retrain"])
+    controls = ",".join([*usual_controls(find_method(UnlearnRequest().method)), REFERENCE])
     settings = {"model": reference, "data": _data_of(reference), "forget": cls, "controls": controls}
     with tempfile.TemporaryDirectory() as scratch:
         result = unlearn({"settings": settings, "params": {}}, Path(scratch), report)

@@ -15,6 +15,7 @@ from unlearn_core.models.specs import ModelCard
 from unlearn_core.params import build, plain, settings_of
 from unlearn_core.progress import Report
 from unlearn_core.store.files import write_npz
+from unlearn_core.unlearning.beside import shares_settings, usual_controls
 from unlearn_core.unlearning.method import Method
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.unlearning.registry import find_method
@@ -24,15 +25,14 @@ from unlearn_core.workflows.parts import Parts
 from unlearn_core.workflows.requests import UnlearnRequest
 
 FORGET_INDICES = "forget_indices.npz"
-DEFAULT_CONTROLS = ("mask_logit", "random_prune", "fine_tune")
-"""Run beside pruning; `retrain` is taken from the bundled references, or run when it is asked for."""
 
 
 def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Unlearns, with controls beside it; each finished part is kept, so that a resumed run goes on from there."""
     asked = build(UnlearnRequest, request["settings"])
     method = find_method(asked.method)
-    controls = [find_method(name) for name in names_in(asked.controls or usual_controls(method.name))]
+    names = names_in(asked.controls) if asked.controls else usual_controls(method)
+    controls = [find_method(name) for name in names]
     dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
     split = split_dataset(
         dataset, ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.share_seed)
@@ -100,11 +100,6 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
     }
 
 
-def usual_controls(method: str) -> str:
-    """The controls beside a method where none are named; as many channels at random only where channels are pruned."""
-    return ",".join(c for c in DEFAULT_CONTROLS if c != "random_prune" or method == "tfidf_prune")
-
-
 def _notes(part: Mapping[str, Any]) -> list[str]:
     """What a method says of its plan and of its result."""
     return [note for said in (part["plan"] or {}, part["facts"]) for note in said.get("notes", [])]
@@ -140,19 +135,14 @@ def control_params(control: Method, method: Method, params: Any, card: ModelCard
 
     The rate of an ascent or of a boundary method, a thousandth of fine-tuning's, would make fine-tuning look idle.
     """
-    if not shares(control, method):
+    if not shares_settings(control, method):
         return method_params(control, {}, card)
     shared = {k: v for k, v in plain(params).items() if k in {s.name for s in settings_of(control.params)}}
     return build(control.params, shared)
 
 
-def shares(control: Method, method: Method) -> bool:
-    """Whether a control takes the settings of the method that it stands beside."""
-    return method.name == "tfidf_prune" and control.name != "retrain"
-
-
 def chosen_beside(control: Method, method: Method, values: Mapping[str, Any], card: ModelCard) -> str:
     """How a control's settings came about; empty where it has none."""
-    if values and shares(control, method):
+    if values and shares_settings(control, method):
         return "shared"
     return how_chosen(control.published, values, plain(method_params(control, {}, card)), tuned=False)

@@ -26,7 +26,7 @@ from unlearn_core.experiments.published import (
     signs_kept,
 )
 from unlearn_core.experiments.table import Row
-from unlearn_core.experiments.trial import REFERENCE
+from unlearn_core.unlearning.registry import REFERENCE
 
 Names = Mapping[str, str]
 

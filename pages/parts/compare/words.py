@@ -9,9 +9,9 @@ from pages.parts.opened import store
 from unlearn_core.experiments.gathering import KINDS, UNKNOWN_MASK
 from unlearn_core.experiments.grouping import Scenario, scenarios
 from unlearn_core.experiments.table import Row
-from unlearn_core.experiments.trial import FEDERATED, ORIGINAL, REFERENCE, STORED, Trial
+from unlearn_core.experiments.trial import FEDERATED, ORIGINAL, STORED, Trial
 from unlearn_core.store.records import is_run_id
-from unlearn_core.unlearning.registry import short_label
+from unlearn_core.unlearning.registry import REFERENCE, short_label
 
 _MOST_SETTINGS = 2
 _SPARSIFIERS = {"omp": "OMP", "imp": "IMP", "synflow": "SynFlow", UNKNOWN_MASK: "sparse"}

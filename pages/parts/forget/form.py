@@ -11,38 +11,14 @@ from pages.parts.forget import grid
 from pages.parts.run_words import forgotten
 from pages.parts.text import md
 from unlearn_core.checkpoints.catalog import scratch_recipe
-from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.params import Setting, settings_of
 from unlearn_core.running.grid import Planned
 from unlearn_core.unlearning.advice import warnings
+from unlearn_core.unlearning.beside import controls_beside
 from unlearn_core.unlearning.method import Method
 from unlearn_core.unlearning.provenance import how_chosen, told
+from unlearn_core.unlearning.registry import REFERENCE
 
-CONTROLS = {
-    "mask_logit": (
-        "Mask the logit",
-        "Switches only the class's output off. What forgets no better inside has hidden, not forgotten.",
-    ),
-    "reset_row": (
-        "Reset the classifier row",
-        "Draws only the class's output weights anew. Everything before them still knows the class.",
-    ),
-    "random_prune": (
-        "Random channels",
-        "Prunes as many channels, drawn at random: says what the scores are worth.",
-    ),
-    "fine_tune": (
-        "Fine-tuning alone",
-        "Beside pruning the same fine-tuning without it, else with its published settings: what forgets no better than "
-        "that was not worth it.",
-    ),
-    "retrain": (
-        "Retrain",
-        "From scratch, the reference for all: a new model that never saw what is forgotten. Slow.",
-    ),
-}
-_OFF_AT_FIRST = {"retrain", "reset_row"}
-_OF_CLASSES = {"mask_logit", "reset_row", "random_prune"}
 _MOST_PILLS = 20
 
 
@@ -74,7 +50,7 @@ def draw(chosen: selection.Selection) -> Asked:
     options = _with_recipe(method, chosen.model)
     params = methods.settings_form(method.name, options, method.presets, method.presets_help)
     _notes(chosen, method, options, params)
-    controls = _controls(method.name, fraction)
+    controls = _controls(method, fraction)
     device, seed, name = _where()
     settings = {
         "model": chosen.model,
@@ -224,25 +200,30 @@ def basket(chosen: selection.Selection, key: str, label: str) -> None:
         st.pills(label, **given, format_func=lambda c: md(mark(c)), selection_mode="multi", wrap=True)
 
 
-def _controls(method: str, fraction: float) -> list[str]:
+def _controls(method: Method, fraction: float) -> list[str]:
     """Which controls run beside it."""
     st.markdown("**Controls beside it**")
-    pointless = {method} | (_OF_CLASSES if fraction else set())
-    # As many channels at random says nothing where no channel is pruned.
-    pointless |= {"random_prune"} if method != "tfidf_prune" else set()
+    able = [
+        c for c in controls_beside(method) if c.name != method.name and not (fraction and c.whole_classes)
+    ]
     columns = st.columns(2)
-    picked = []
-    for i, (name, (label, about)) in enumerate(c for c in CONTROLS.items() if c[0] not in pointless):
-        key = f"forget control {name}"
-        st.session_state.setdefault(key, name not in _OFF_AT_FIRST)
-        if columns[i % 2].checkbox(label, key=key, help=about, persist_state="session"):
-            picked.append(name)
+    picked = [c.name for i, c in enumerate(able) if _control(columns[i % 2], c)]
     if fraction:
         st.caption(
             "What became of a random share only retraining can tell: a model that never saw these images still "
             "recognises most of them. Tick Retrain to have that reference beside the result."
         )
     return picked
+
+
+def _control(place: Any, control: Method) -> bool:
+    """Draws a control's box; whether it is ticked."""
+    assert control.beside
+    key = f"forget control {control.name}"
+    st.session_state.setdefault(key, control.beside.usual)
+    return bool(
+        place.checkbox(control.beside.label, key=key, help=control.beside.about, persist_state="session")
+    )
 
 
 def names_of(classes: tuple[str, ...]) -> str:

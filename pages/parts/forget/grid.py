@@ -10,6 +10,7 @@ from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import Setting
 from unlearn_core.running.grid import Planned, expand, seeds_in, values_in
+from unlearn_core.unlearning.registry import REFERENCE
 
 _SHOWN = 8  # rows before the table scrolls
 
@@ -117,7 +118,7 @@ def _count(plans: list[Planned], request: Mapping[str, Any]) -> str:
             " Where a retrained model stands beside them, their results are marked as tuned: choosing the best by "
             "retraining is an oracle that nobody has in production."
         )
-    if "retrain" in settings["controls"].split(",") and variants > 1:
+    if REFERENCE in settings["controls"].split(",") and variants > 1:
         told += " Each of them retrains for itself."
     return told
 

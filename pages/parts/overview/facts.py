@@ -8,13 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts import models, opened
-from pages.parts.run_words import PARTS
 from pages.parts.selection import Selection
 from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.heatmap import Heatmap
 from unlearn_core.store.runs import RunState
+from unlearn_core.unlearning.beside import words_of
+from unlearn_core.unlearning.registry import short_label
 from unlearn_core.workflows import pack
 from unlearn_core.workflows.pack import PackedMaps, most_selective
 
@@ -126,10 +127,10 @@ def picture_rows(
 
 def controls(run: dict[str, Any]) -> pd.DataFrame:
     """The run and its controls: accuracy on forgotten and other classes in per cent, and seconds."""
-    rows = [("Before", run["before"], None), ("TF-IDF pruning", run["after"], run["seconds"])]
+    rows = [("Before", run["before"], None), (short_label(run["method"]), run["after"], run["seconds"])]
     rows += [
         (
-            PARTS.get(name, name).removeprefix("control: ") + (", stored" if c.get("stored") else ""),
+            words_of(name) + (", stored" if c.get("stored") else ""),
             c["evaluation"],
             c.get("seconds"),
         )

@@ -13,11 +13,8 @@ from unlearn_core.experiments.sweep import (
     series_of,
     swept,
 )
-from unlearn_core.experiments.trial import REFERENCE, Trial
+from unlearn_core.experiments.trial import Trial
 from unlearn_core.unlearning.registry import short_label
-
-PAPER = (REFERENCE, "fine_tune", "gradient_ascent", "influence", "fisher", "l1_sparse")
-"""The methods of the paper's figures."""
 
 
 def of_measured(trials: Iterable[Trial], selected: Selection) -> list[Family]:

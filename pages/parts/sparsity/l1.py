@@ -19,9 +19,8 @@ from unlearn_core.experiments.sweep import (
     trials_at,
     values_at,
 )
-from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.plots import sparsity as plots
-from unlearn_core.unlearning.registry import short_label
+from unlearn_core.unlearning.registry import REFERENCE, short_label
 
 SCHEDULES = ("decreasing", "constant", "increasing")
 _COLUMNS = 3

@@ -11,16 +11,16 @@ from pages.parts.estimate import estimate
 from pages.parts.forget import form
 from pages.parts.opened import store
 from pages.parts.sparsity import time
-from pages.parts.sparsity.families import PAPER, is_of
+from pages.parts.sparsity.families import is_of
 from pages.parts.text import md
 from pages.parts.tokens import hashed, nonce_of, renew
 from unlearn_core.errors import UnlearnError
 from unlearn_core.experiments.sweep import STEPS, Family, missing
-from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.running import jobs
 from unlearn_core.running.grid import MOST
+from unlearn_core.sparsify.registry import SPARSIFIERS
 from unlearn_core.store.runs import RunState
-from unlearn_core.unlearning.registry import short_label
+from unlearn_core.unlearning.registry import REFERENCE, in_sparsity_paper, short_label
 from unlearn_core.words import duration
 
 _NONCE = "sparsity nonce"
@@ -81,14 +81,12 @@ def _wanted(family: Family | None) -> tuple[list[tuple[float, str]], str]:
     picked = middle.multiselect(
         "Methods, with their defaults",
         names,
-        default=[n for n in PAPER if n in names] if family else ["fine_tune"],
+        default=[n for n in names if in_sparsity_paper(n)] if family else ["fine_tune"],
         format_func=short_label,
         key=f"sparsity queue by {key}",
         help="Retraining always runs first at each sparsity: all others are compared with it.",
     )
-    maker = right.selectbox(
-        "Weights chosen by", ["omp", "imp", "synflow", "random"], key=f"sparsity queue maker {key}"
-    )
+    maker = right.selectbox("Weights chosen by", list(SPARSIFIERS), key=f"sparsity queue maker {key}")
     return missing(family, picked, sorted(sparsities), maker), maker
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
-from pages.parts.sparsity.families import PAPER, names_of
+from pages.parts.sparsity.families import names_of
 from pages.parts.text import md
 from unlearn_core.experiments.grouping import DENSE, Level
 from unlearn_core.experiments.sweep import (
@@ -24,8 +24,8 @@ from unlearn_core.experiments.sweep import (
     series_of,
     values_at,
 )
-from unlearn_core.experiments.trial import REFERENCE
 from unlearn_core.plots import sparsity as plots
+from unlearn_core.unlearning.registry import REFERENCE, in_sparsity_paper
 
 _CLOCKS = " Run time is that of the stored studies alone: your own runs were timed on another machine."
 _COLUMNS = 3
@@ -74,7 +74,7 @@ def _sparsifier(family: Family) -> str:
 def _methods(family: Family, names: dict[Series, str]) -> list[Series]:
     every = [s for s in series_of(family) if s.method != REFERENCE]
     by_name = {names[s]: s for s in every}
-    usual = [names[s] for s in every if s.usual and s.method in PAPER]
+    usual = [names[s] for s in every if s.usual and in_sparsity_paper(s.method)]
     picked = st.multiselect(
         "Methods beside retraining",
         list(by_name),

@@ -40,6 +40,7 @@ MASK_LOGIT = Method(
     whole_classes=True,
     beside=Beside(
         label="Mask the logit",
+        words="masked logit",
         about="Switches only the class's output off. What forgets no better inside has hidden, not forgotten.",
         usual=True,
     ),
@@ -59,6 +60,7 @@ RESET_ROW = Method(
     whole_classes=True,
     beside=Beside(
         label="Reset the classifier row",
+        words="reset classifier row",
         about="Draws only the class's output weights anew. Everything before them still knows the class.",
         usual=False,
     ),
@@ -74,6 +76,7 @@ RANDOM_PRUNE = replace(
     control=True,
     beside=Beside(
         label="Random channels",
+        words="random channels",
         about="Prunes as many channels, drawn at random: says what the scores are worth.",
         usual=True,
     ),

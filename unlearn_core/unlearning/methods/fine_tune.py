@@ -29,6 +29,7 @@ METHOD = Method(
     retain_alone=True,
     beside=Beside(
         label="Fine-tuning alone",
+        words="fine-tuning alone",
         about="Beside pruning the same fine-tuning without it, else with its published settings: what forgets no better "
         "than that was not worth it.",
         usual=True,

@@ -32,6 +32,7 @@ METHOD = Method(
     retain_alone=True,
     beside=Beside(
         label="Retrain",
+        words="retraining",
         about="From scratch, the reference for all: a new model that never saw what is forgotten. Slow.",
         usual=False,
     ),
