@@ -1,6 +1,5 @@
 """Learning and unlearning with images that never leave their clients.
 
 The learning code (`client`, `server`, `coordinator`) exchanges plain data and knows nothing of a network. Only `flower/`
-speaks through Flower; `aggregation` takes its robust mean.
-Flower is installed with `pip install -r requirements-federated.txt`.
+speaks through Flower, which is installed with `pip install -r requirements-federated.txt`.
 """

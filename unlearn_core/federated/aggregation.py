@@ -76,7 +76,7 @@ def trimmed_mean(updates: Sequence[Arrays], weights: Sequence[float] = ()) -> di
 
     Paper: Yin et al., "Byzantine-Robust Distributed Learning", ICML 2018, arXiv 1803.01498.
     """
-    from flwr.serverapp.strategy.fedtrimmedavg import trim_mean
+    from unlearn_core.federated.flower.strategies import trim_mean
 
     return {
         name: _as(np.asarray(trim_mean(np.stack([u[name] for u in updates]), TRIM)), like)

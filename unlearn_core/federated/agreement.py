@@ -96,8 +96,8 @@ def client_parts(
     parts = []
     for client, positions in enumerate(dealt):
         own = images.select(torch.from_numpy(positions))
-        chosen = first_per_class(own.labels.numpy(), per_class)
-        parts.append(collect(model, own.select(torch.from_numpy(chosen)), classes, tap=tap, clip=clip))
+        scored = first_per_class(own.labels.numpy(), per_class)
+        parts.append(collect(model, own.select(torch.from_numpy(scored)), classes, tap=tap, clip=clip))
         report(Progress("comparing with the exact plan", client + 1, len(dealt)))
     return parts
 
@@ -157,11 +157,11 @@ def _floors(
 ) -> Iterator[dict[str, Any]]:
     counts = np.stack([part.counts for part in parts])
     for k in FLOORS:
-        left = add_stats([suppressed(part, k) for part in parts])
+        reported = add_stats([suppressed(part, k) for part in parts])
         hidden = float(counts[counts < k].sum() / max(1, counts.sum()))
         yield {
             "k": k,
-            "agreement": overlap(planner.channels(left, targets, least), exact),
+            "agreement": overlap(planner.channels(reported, targets, least), exact),
             "hidden": hidden,
         }
 
@@ -173,12 +173,12 @@ def _epsilons(
     exact: Channels,
     privacy: Privacy,
 ) -> Iterator[dict[str, Any]]:
-    for place, epsilon in enumerate(EPSILONS):
-        asked = Privacy(1, epsilon, privacy.delta, privacy.clip)
+    for i, epsilon in enumerate(EPSILONS):
+        tried = Privacy(1, epsilon, privacy.delta, privacy.clip)
         drawn = []
         for draw in range(DRAWS):
-            rng = np.random.default_rng([planner.seed, place, draw])
-            noised = add_stats([noisy(part, asked, rng) for part in clipped])
+            rng = np.random.default_rng([planner.seed, i, draw])
+            noised = add_stats([noisy(part, tried, rng) for part in clipped])
             drawn.append(overlap(planner.channels(noised, targets), exact))
         known = [a for a in drawn if a is not None]
         yield {

@@ -94,10 +94,10 @@ def _register(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
 def _stats(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
     """Activation statistics of its training images, as far as they may leave it."""
     model, _ = _loaded(question, site)
-    asked = build(Privacy, question.config["privacy"])
-    privacy = replace(asked, k=max(asked.k, site.least_k))
-    chosen = first_per_class(site.images.labels.numpy(), question.config["images_per_class"])
-    images = site.images.select(torch.from_numpy(chosen))
+    privacy = build(Privacy, question.config["privacy"])
+    privacy = replace(privacy, k=max(privacy.k, site.least_k))
+    scored = first_per_class(site.images.labels.numpy(), question.config["images_per_class"])
+    images = site.images.select(torch.from_numpy(scored))
 
     def read() -> ActivationStats:
         clip = privacy.clip if privacy.epsilon else 0.0
@@ -117,14 +117,16 @@ def _train(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
     model, mask = _loaded(question, site)
     images = retained_images(site.images, question.config["forget"])
     recipe = build(Recipe, question.config["recipe"])
-    this, rounds = question.config["round"], question.config["rounds"]
-    stretch = Stretch(**plain(recipe), before=(this - 1) * recipe.epochs, in_all=rounds * recipe.epochs)
+    rounds = question.config["rounds"]
+    stretch = Stretch(
+        **plain(recipe), before=(question.round - 1) * recipe.epochs, in_all=rounds * recipe.epochs
+    )
     losses: list[float] = []
     fit(
         model,
         images,
         stretch,
-        seed=client_seed(question.config["seed"], this, site.client),
+        seed=client_seed(question.config["seed"], question.round, site.client),
         report=lambda progress: losses.append(progress.metrics["loss"]),
         after_step=lambda: mask.enforce(model.net),
     )
@@ -134,9 +136,9 @@ def _train(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
 def _evaluate(question: Question, site: Site) -> tuple[Arrays, dict[str, Any]]:
     """How many of its training images, to forget and to keep, the model classifies rightly."""
     model, _ = _loaded(question, site)
-    told = predictions(model, site.images)
-    hidden = np.isin(told.labels, question.config["forget"])
-    right = told.labels == told.predicted
+    tested = predictions(model, site.images)
+    hidden = np.isin(tested.labels, question.config["forget"])
+    right = tested.labels == tested.predicted
     tallies = [[int(right[part].sum()), int(part.sum())] for part in (hidden, ~hidden)]
     return {"tallies": np.array(tallies, dtype=np.int64)}, {}
 
@@ -168,13 +170,14 @@ def structure(card: str, plan: str, device: torch.device) -> tuple[Classifier, M
 
     The same one is given to every caller: who uses it loads weights first.
     """
-    made = card_from_plain(json.loads(card))
-    model = fresh_model(made, 0)
+    model_card = card_from_plain(json.loads(card))
+    model = fresh_model(model_card, 0)
     pruned = json.loads(plan)
     if not pruned:
         return model.to(device), Mask({})
-    agreed = plan_from_plain(pruned)
-    size = made.image_size
-    example = torch.zeros(2, made.spec.in_channels, size, size)
-    mask = mask_of(model.net, agreed, example, only_unremovable=True)
-    return Classifier(remove(model.net, agreed, example, check=False), made.normalization).to(device), mask
+    pruning_plan = plan_from_plain(pruned)
+    size = model_card.image_size
+    example = torch.zeros(2, model_card.spec.in_channels, size, size)
+    mask = mask_of(model.net, pruning_plan, example, only_unremovable=True)
+    net = remove(model.net, pruning_plan, example, check=False)
+    return Classifier(net, model_card.normalization).to(device), mask

@@ -138,20 +138,20 @@ class Conversation:
         """Why there is no answer of a client of which nothing came."""
         return f"No answer within {self.rules.deadline:g} s."
 
-    def require_quorum(self, what: str, came: int, asked: int) -> None:
+    def require_quorum(self, what: str, answers: int, clients: int) -> None:
         """Lets the run go on with a quorum.
 
         Raises:
             UnlearnError: Too few of those that were asked took part.
         """
-        if came < self.rules.needed(asked):
-            raise self.too_few(what, came, asked)
+        if answers < self.rules.needed(clients):
+            raise self.too_few(what, answers, clients)
 
-    def too_few(self, what: str, came: int, asked: int) -> UnlearnError:
+    def too_few(self, what: str, answers: int, clients: int) -> UnlearnError:
         """The error that ends a run in which too few took part."""
         reason = self.journal.last_reason
         return UnlearnError(
-            f"Too few clients ({what}): {came} of {asked} took part, {self.rules.needed(asked)} are needed. "
+            f"Too few clients ({what}): {answers} of {clients} took part, {self.rules.needed(clients)} are needed. "
             f"Start more clients, wait longer (deadline) or lower the quorum.{f' Last: {reason}' if reason else ''}"
         )
 
@@ -165,8 +165,8 @@ class Conversation:
 
     def _silent(self, nodes: Sequence[int]) -> set[int]:
         """Those of whom nothing at all came in the last exchange."""
-        heard = self.journal.exchanges[-1].bytes_up
-        return {node for node in nodes if self.roster.name(node) not in heard}
+        answered = self.journal.exchanges[-1].bytes_up
+        return {node for node in nodes if self.roster.name(node) not in answered}
 
     def _genuine(
         self, question: Question, answers: Sequence[Answer], nodes: Sequence[int], exchange: int

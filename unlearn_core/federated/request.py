@@ -121,16 +121,16 @@ class FederatedRequest:
     device: str = setting("auto", "auto, cuda, mps or cpu")
 
 
-def rules_of(asked: FederatedRequest) -> Rules:
+def rules_of(request: FederatedRequest) -> Rules:
     """What the server holds its clients to."""
     return Rules(
-        asked.clients,
-        asked.participation,
-        asked.quorum,
-        asked.deadline,
-        asked.aggregator,
-        asked.weighting,
-        asked.norm_bound,
-        asked.seed,
-        own_data=bool(asked.superlink),
+        request.clients,
+        request.participation,
+        request.quorum,
+        request.deadline,
+        request.aggregator,
+        request.weighting,
+        request.norm_bound,
+        request.seed,
+        own_data=bool(request.superlink),
     )

@@ -85,19 +85,19 @@ def whole_number_problem(config: Mapping[str, Any], name: str, low: int, high: i
     return ""
 
 
-def claim_problem(config: Mapping[str, Any], clients: int, taken: Collection[int]) -> str:
+def claim_problem(config: Mapping[str, Any], clients: int, numbers: Collection[int]) -> str:
     """What is wrong with what a client registers: its number, and how many images it holds and trains on.
 
     Args:
         config: Its answer.
         clients: How many there are to be.
-        taken: Numbers of those that have registered.
+        numbers: Those of the clients that have registered.
     """
     return (
         whole_number_problem(config, "client", 0, clients - 1)
         or whole_number_problem(config, "images", 1, MOST_IMAGES)
         or whole_number_problem(config, "train_images", 0, config["images"])
-        or (f"Client {config['client']} is registered already." if config["client"] in taken else "")
+        or (f"Client {config['client']} is registered already." if config["client"] in numbers else "")
     )
 
 
@@ -234,10 +234,10 @@ def far_out(sizes: Mapping[int, float], bound: float) -> list[Rejection]:
 
     Clients that sent nothing (size 0) don't count; of fewer than three, none can be told to be the loud one.
     """
-    heard = [size for size in sizes.values() if size > 0]
-    if len(heard) < 3:
+    positive = [size for size in sizes.values() if size > 0]
+    if len(positive) < 3:
         return []
-    limit = bound * float(np.median(heard))
+    limit = bound * float(np.median(positive))
     return [
         Rejection(
             node, f"Its size {size:.3g} is above {bound:g} times the median of all, {limit / bound:.3g}."

@@ -15,8 +15,10 @@ from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.engine import run_engine
-from unlearn_core.federated.flower import deployment
-from unlearn_core.federated.flower.deployment import require_private
+from unlearn_core.federated.flower import deployment, processes
+from unlearn_core.federated.flower.connections import require_private
+from unlearn_core.federated.flower.processes import GuardedProcesses
+from unlearn_core.federated.flower.server_app import ERROR, PROGRESS
 from unlearn_core.federated.job import Job, write_job
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization
@@ -109,7 +111,7 @@ def test_a_retry_finds_nothing_of_the_attempt_before(tmp_path, monkeypatch):
         raise UnlearnError("Begun.")
 
     monkeypatch.setattr(deployment.tempfile, "TemporaryDirectory", begins)
-    files = [tmp_path / name for name in (OUTCOME, deployment.PROGRESS, deployment.ERROR)]
+    files = [tmp_path / name for name in (OUTCOME, PROGRESS, ERROR)]
     for file in files:
         file.write_text("Too few clients.")
     with pytest.raises(UnlearnError, match="Begun"):
@@ -117,7 +119,7 @@ def test_a_retry_finds_nothing_of_the_attempt_before(tmp_path, monkeypatch):
     assert not any(file.exists() for file in files)
 
 
-def processes():
+def living_processes():
     """Parent of each living process."""
     listed = subprocess.run(
         ["ps", "-Aww", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
@@ -128,7 +130,7 @@ def processes():
 
 def descendants(root):
     """All processes that this one started, and they, whatever session they are in."""
-    living, found = processes(), {root}
+    living, found = living_processes(), {root}
     while more := {pid for pid, parent in living.items() if parent in found} - found:
         found |= more
     return found - {root}
@@ -165,7 +167,7 @@ def test_a_run_that_is_stopped_or_killed_takes_everything_with_it(end, tmp_path,
     state = store.get(run).state
     assert state is (RunState.CANCELLED if end == "cancelled" else RunState.INTERRUPTED)
     assert end == "killed" or time.monotonic() - began < 5
-    assert wait_for(lambda: not started & set(processes()), 20), started & set(processes())
+    assert wait_for(lambda: not started & set(living_processes()), 20), started & set(living_processes())
 
 
 def test_only_connections_that_nobody_can_listen_to(tmp_path):
@@ -196,28 +198,28 @@ insecure = true
 
 
 def test_where_the_guard_has_died_its_work_is_done_and_the_run_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(deployment, "_GRACE", 10.0)
+    monkeypatch.setattr(processes, "GRACE", 10.0)
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(120)"
     with (
         pytest.raises(UnlearnError, match=r"has ended itself \(status -9\)"),
-        deployment._Group(tmp_path, tmp_path, "") as group,
+        GuardedProcesses(tmp_path, os.environ) as guarded,
     ):
-        group.start("supernode-0", [sys.executable, "-c", stubborn])
-        group.guard.kill()
-        group.guard.wait()
+        guarded.start("supernode-0", [sys.executable, "-c", stubborn])
+        guarded.guard.kill()
+        guarded.guard.wait()
         began = time.monotonic()
-        group.start("supernode-1", [sys.executable, "-c", stubborn])
+        guarded.start("supernode-1", [sys.executable, "-c", stubborn])
     assert time.monotonic() - began < 5
-    assert [process.returncode for process in group.started.values()] == [-signal.SIGKILL] * 2
-    assert not {process.pid for process in group.started.values()} & set(processes())
+    assert [process.returncode for process in guarded.started.values()] == [-signal.SIGKILL] * 2
+    assert not {process.pid for process in guarded.started.values()} & set(living_processes())
 
 
 def test_where_the_guard_hangs_it_is_ended_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(deployment, "_GRACE", 1.0)
-    with deployment._Group(tmp_path, tmp_path, "") as group:
-        group.start("superlink", [sys.executable, "-c", "import time; time.sleep(120)"])
-        group.guard.send_signal(signal.SIGSTOP)
-    assert group.guard.returncode == group.started["superlink"].returncode == -signal.SIGKILL
+    monkeypatch.setattr(processes, "GRACE", 1.0)
+    with GuardedProcesses(tmp_path, os.environ) as guarded:
+        guarded.start("superlink", [sys.executable, "-c", "import time; time.sleep(120)"])
+        guarded.guard.send_signal(signal.SIGSTOP)
+    assert guarded.guard.returncode == guarded.started["superlink"].returncode == -signal.SIGKILL
 
 
 def test_a_superlink_is_for_the_engine_that_has_one(tmp_path):

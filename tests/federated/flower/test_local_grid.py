@@ -98,15 +98,15 @@ def test_plan_of_uneven_clients_is_that_of_the_whole(job_in, tmp_path, digits):
 
 
 def test_a_sites_own_folder_takes_the_runs_labels(digits, tmp_path):
-    from unlearn_core.federated.flower.apps import _relabelled
+    from unlearn_core.federated.flower.sites import relabelled
 
     few = digits.train.select(digits.train.labels >= 8)
     from dataclasses import replace
 
     own = replace(digits, classes=("9", "8"), train=replace(few, labels=9 - few.labels))
-    assert torch.equal(_relabelled(own, digits.classes).labels, few.labels)
+    assert torch.equal(relabelled(own, digits.classes).labels, few.labels)
     with pytest.raises(UnlearnError, match="no class 'cat'"):
-        _relabelled(replace(own, classes=("9", "cat")), digits.classes)
+        relabelled(replace(own, classes=("9", "cat")), digits.classes)
 
 
 def test_arrays_travel_with_type_and_shape():
@@ -140,7 +140,7 @@ def test_the_private_name_is_what_it_was():
 
 
 def test_answers_in_files_are_read_as_they_come(tmp_path):
-    from unlearn_core.federated.flower.apps import FileReport, read_reports
+    from unlearn_core.federated.flower.server_app import FileReport, read_reports
     from unlearn_core.progress import Progress
 
     path = tmp_path / "told.jsonl"
@@ -231,12 +231,12 @@ def test_clients_that_take_turns_are_never_late(job_in, tmp_path, monkeypatch):
 
 
 def test_a_client_in_this_process_that_is_cancelled_ends_the_run(job_in, tmp_path, monkeypatch):
-    from unlearn_core.federated.flower import apps
+    from unlearn_core.federated.flower import client_app
 
     def cancelled(ask, site):
         raise RunCancelled
 
-    monkeypatch.setattr(apps, "answer", cancelled)
+    monkeypatch.setattr(client_app, "answer", cancelled)
     with pytest.raises(RunCancelled):
         run_engine("local", job_in(tmp_path, rounds=0), 4, 0, silent)
 
@@ -244,7 +244,7 @@ def test_a_client_in_this_process_that_is_cancelled_ends_the_run(job_in, tmp_pat
 def test_own_folder_and_foreign_texts_stay_at_the_client(tmp_path):
     from flwr.app import Context, RecordDict
 
-    from unlearn_core.federated.flower.apps import _discreet
+    from unlearn_core.federated.flower.discretion import discreet
 
     def failing(error):
         def work(message, context):
@@ -252,7 +252,7 @@ def test_own_folder_and_foreign_texts_stay_at_the_client(tmp_path):
 
         context = Context(1, 1, {"data": "folder:/srv/hospital a"}, RecordDict(), {})
         with pytest.raises(UnlearnError) as told:
-            _discreet(work)(reply_of(RecordDict()), context)
+            discreet(work)(reply_of(RecordDict()), context)
         return str(told.value)
 
     said = failing(
@@ -267,8 +267,8 @@ def test_other_machines_hear_only_the_name_of_the_servers_data_and_choose_their_
     from flwr.app import Context, RecordDict
     from flwr.clientapp import ClientApp
 
-    from unlearn_core.federated.flower.apps import transport_over
     from unlearn_core.federated.flower.local_grid import LocalGrid, _identity
+    from unlearn_core.federated.flower.transport import transport_over
     from unlearn_core.federated.messages import Question
 
     class Heard(LocalGrid):
@@ -290,7 +290,7 @@ def test_other_machines_hear_only_the_name_of_the_servers_data_and_choose_their_
 def test_a_clients_own_floor_stands(digits):
     from flwr.app import Context, RecordDict
 
-    from unlearn_core.federated.flower.apps import _site
+    from unlearn_core.federated.flower.sites import site_of
 
     config = {"partition-id": 0, "num-partitions": 1, "least-k": 40}
     site = {
@@ -301,4 +301,4 @@ def test_a_clients_own_floor_stands(digits):
         "seed": 0,
         "device": "cpu",
     }
-    assert _site(Context(1, 1, config, RecordDict(), {}), site, 1).least_k == 40
+    assert site_of(Context(1, 1, config, RecordDict(), {}), site, 1).least_k == 40

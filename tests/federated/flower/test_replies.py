@@ -133,8 +133,8 @@ def asked(tmp_path):
     from flwr.supercore.run import Run
     from flwr.superlink.grid import HttpGrid
 
-    from unlearn_core.federated.flower.apps import transport_over
     from unlearn_core.federated.flower.local_grid import _identity
+    from unlearn_core.federated.flower.transport import transport_over
     from unlearn_core.federated.job import JOB
 
     told = {"data": "digits", "partition": "iid", "clients": 4, "seed": 0, "dropout": 0.0, "device": "cpu"}

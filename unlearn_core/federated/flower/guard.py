@@ -20,34 +20,59 @@ _GRACE = 2.0
 _LAST = 60.0
 
 
+class _Watch:
+    """What the guard knows.
+
+    Attributes:
+        roots: Processes that it was told of.
+        known: Process group of each of them and of their descendants.
+        commands: What to run at the end.
+    """
+
+    def __init__(self) -> None:
+        self.roots: set[int] = set()
+        self.known: dict[int, int] = {}
+        self.commands: list[list[str]] = []
+
+    def obey(self, instruction: "int | list[str]") -> None:
+        """Watches a process, watches it no longer (negative), or notes a command."""
+        if isinstance(instruction, list):
+            self.commands.append(instruction)
+        elif instruction > 0:
+            self.roots.add(instruction)
+        else:
+            self.roots.discard(-instruction)
+            self.known.pop(-instruction, None)
+
+    def look(self) -> None:
+        """Sees who lives, and whom they have started since."""
+        self.known = family(self.roots, self.known, _processes())
+        self.roots.intersection_update(self.known)
+
+
 def guard() -> None:
     """Watches until standard input ends, then ends everything that it was told of, with all its descendants."""
-    known: dict[int, int] = {}
-    roots: set[int] = set()
-    last: list[list[str]] = []
-    pending, ended = b"", False
+    watch, pending, ended = _Watch(), b"", False
     while not ended:
         if select.select([sys.stdin], [], [], _EVERY)[0]:
-            told = os.read(sys.stdin.fileno(), 4096)
-            ended, pending = not told, pending + told
+            read = os.read(sys.stdin.fileno(), 4096)
+            ended, pending = not read, pending + read
             *lines, pending = pending.split(b"\n")
-            for told in map(json.loads, lines):
-                if isinstance(told, list):
-                    last.append(told)
-                elif told > 0:
-                    roots.add(told)
-                else:
-                    roots.discard(-told)
-                    known.pop(-told, None)
-        known = family(roots, known, _processes())
-        roots.intersection_update(known)
+            for line in lines:
+                watch.obey(json.loads(line))
+        watch.look()
+    _end(watch.known)
+    for command in watch.commands:
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LAST, check=False)
+
+
+def _end(known: dict[int, int]) -> None:
+    """Asks all to end, then ends them."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         end = time.monotonic() + _GRACE
         _signal(known, sign)
         while _living(known) and time.monotonic() < end:
             time.sleep(0.1)
-    for command in last:
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LAST, check=False)
 
 
 def family(roots: set[int], known: dict[int, int], processes: dict[int, tuple[int, int]]) -> dict[int, int]:
@@ -55,15 +80,17 @@ def family(roots: set[int], known: dict[int, int], processes: dict[int, tuple[in
 
     Who no longer lives is left out: its number may be a stranger's soon.
     """
-    found = {pid: group for pid, (_, group) in processes.items() if pid in roots or known.get(pid) == group}
+    members = {pid: group for pid, (_, group) in processes.items() if pid in roots or known.get(pid) == group}
     grew = True
     while grew:
-        fresh = {
-            pid: group for pid, (parent, group) in processes.items() if pid not in found and parent in found
+        children = {
+            pid: group
+            for pid, (parent, group) in processes.items()
+            if pid not in members and parent in members
         }
-        found.update(fresh)
-        grew = bool(fresh)
-    return found
+        members.update(children)
+        grew = bool(children)
+    return members
 
 
 def _signal(known: dict[int, int], sign: int) -> None:
@@ -86,14 +113,14 @@ def _processes() -> dict[int, tuple[int, int]]:
 
 
 def _read_proc() -> dict[int, tuple[int, int]]:
-    found = {}
+    processes = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it has ended since
             # Behind the name, which may hold spaces and parentheses of its own.
             state, parent, group = Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()[:3]
             if state not in (b"Z", b"X"):
-                found[int(pid)] = (int(parent), int(group))
-    return found
+                processes[int(pid)] = (int(parent), int(group))
+    return processes
 
 
 def _read_ps() -> dict[int, tuple[int, int]]:

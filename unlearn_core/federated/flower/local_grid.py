@@ -19,7 +19,9 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from unlearn_core.federated.flower.apps import TURNS, make_client_app, make_server_app
+from unlearn_core.federated.flower.client_app import make_client_app
+from unlearn_core.federated.flower.server_app import make_server_app
+from unlearn_core.federated.flower.transport import TURNS
 from unlearn_core.progress import Report, RunCancelled
 
 _RUN = 1

@@ -29,11 +29,11 @@ def gather(
     grid: Grid,
     messages: Sequence[Message],
     deadline: float,
-    taken: Callable[[Reply, int], None],
+    listener: Callable[[Reply, int], None],
     *,
     turns: bool,
 ) -> None:
-    """Sends messages and hands on every reply that comes within so many seconds, with the node that was asked.
+    """Sends messages and hands on every reply that comes within so many seconds.
 
     Each reply is pulled by itself: of a pull with one malformed reply Flower loses all, and for one that is half there it
     waits, for up to two hours where a client adds to it now and then. What isn't whole at the deadline has not come.
@@ -42,23 +42,23 @@ def gather(
         grid: The transport.
         messages: One for each node.
         deadline: Seconds from when all are sent; where clients take turns, there is none.
-        taken: Told of each reply.
+        listener: Told of each reply, with the node that was asked.
         turns: Whether a pull is the client's work itself, so that they follow one another in this thread.
     """
     nodes = [message.metadata.dst_node_id for message in messages]
-    left = {i: node for i, node in zip(grid.push_messages(messages), nodes, strict=True) if i}
+    open_ = {i: node for i, node in zip(grid.push_messages(messages), nodes, strict=True) if i}
     pulls: dict[str, Future[list[Message]]] = {}
     end = time.monotonic() + (math.inf if turns else deadline)
-    while left and (began := time.monotonic()) < end:
-        for i, node in list(left.items()):
+    while open_ and (began := time.monotonic()) < end:
+        for i, node in list(open_.items()):
             if i not in pulls:
                 pulls[i] = _pull(grid, i, apart=not turns)
                 wait([pulls[i]], _until(end, _PATIENCE))
             if pulls[i].done() and (replies := _replies(pulls.pop(i), i, node)):
-                del left[i]
+                del open_[i]
                 for reply in replies:
-                    taken(reply, node)
-        if left:  # asking after many nodes takes a while, and the superlink has other things to do
+                    listener(reply, node)
+        if open_:  # asking after many nodes takes a while, and the superlink has other things to do
             time.sleep(_until(end, max(_POLL, time.monotonic() - began)))
 
 
@@ -111,8 +111,8 @@ def _require_from(reply: Message, message_id: str, node: int) -> None:
     Raises:
         ValueError: The reply says that it is another's, or to another question.
     """
-    told = reply.metadata
-    if not reply.has_error() and (told.src_node_id, told.reply_to_message_id) != (node, message_id):
+    origin = (reply.metadata.src_node_id, reply.metadata.reply_to_message_id)
+    if not reply.has_error() and origin != (node, message_id):
         raise ValueError
 
 
@@ -121,26 +121,26 @@ def has_expired(reply: Reply) -> bool:
     return isinstance(reply, Message) and reply.has_error() and reply.error.code in _EXPIRED
 
 
-def answer_of(reply: Reply, asked: int) -> Answer:
+def answer_of(reply: Reply, node: int) -> Answer:
     """What a reply says; where a node has gone, the superlink replies in its place."""
     try:
         if isinstance(reply, Exception):
             raise reply
         if reply.has_error():
-            return Answer(asked, {}, {}, last_line(reply.error.reason or ""))
+            return Answer(node, {}, {}, last_line(reply.error.reason or ""))
         config = json.loads(str(reply.content["config"]["json"]))
         if not isinstance(config, dict) or not all(isinstance(v, _PLAIN) for v in config.values()):
             raise TypeError
-        return Answer(asked, arrays_of(reply.content["arrays"]), config)
+        return Answer(node, arrays_of(reply.content["arrays"]), config)
     except Exception as error:  # whatever the bytes are that it sent
-        return Answer(asked, {}, {}, unreadable=_unreadable(error))
+        return Answer(node, {}, {}, unreadable=_unreadable(error))
 
 
-def as_message(reply: Reply, asked: Message) -> Message:
+def as_message(reply: Reply, question: Message) -> Message:
     """The reply as the secure sum takes it: an error is from the node that was asked, whoever found it."""
     if isinstance(reply, Exception):
-        return Message(Error(code=ErrorCode.UNKNOWN, reason=_unreadable(reply)), reply_to=asked)
-    return Message(reply.error, reply_to=asked) if reply.has_error() else reply
+        return Message(Error(code=ErrorCode.UNKNOWN, reason=_unreadable(reply)), reply_to=question)
+    return Message(reply.error, reply_to=question) if reply.has_error() else reply
 
 
 def _unreadable(error: Exception) -> str:

@@ -28,7 +28,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.messages import Answer, Arrays, Question, SecureSum, last_line
 from unlearn_core.progress import RunCancelled
 
-__all__ = ["masked", "read_asked", "require_within", "secaggplus_mod", "secure_total"]
+__all__ = ["masked", "read_question", "require_within", "secaggplus_mod", "secure_total"]
 
 _MOST_NEIGHBOURS = 21
 _THRESHOLD = 0.51
@@ -57,13 +57,13 @@ class _OneQuestion(FedAvg):
 
     def __init__(self, nodes: Sequence[int], instructions: FitIns) -> None:
         super().__init__()
-        self._asked = [(_Proxy(node), instructions) for node in nodes]
+        self._requests = [(_Proxy(node), instructions) for node in nodes]
         self.nodes: tuple[int, ...] = ()
         self.mean: list[NDArray[Any]] = []
 
     def configure_fit(self, server_round: int, parameters: Any, client_manager: Any) -> Any:
         """The same question for all."""
-        return self._asked
+        return self._requests
 
     def aggregate_fit(self, server_round: int, results: Any, failures: Any) -> Any:
         """Keeps the unmasked mean, which the workflow has put in place of every client's answer."""
@@ -158,58 +158,67 @@ def secure_total(
         grid: The transport.
         context: The server app's own.
         nodes: Whom to ask; three or more.
-        question: The question; answers are the arrays that `masked` was given.
+        question: The question; answers are the arrays that `masked` sends.
         config: What travels beside the model.
         bound: Largest magnitude of any number that a client may send.
         least: With fewer clients left, no sum is unmasked.
         send: Sends the messages of one exchange and returns what came in time.
     """
-    told: dict[str, Any] = {"names": "\n".join(question.arrays), "bound": bound, **config}
-    strategy = _OneQuestion(nodes, FitIns(ndarrays_to_parameters(list(question.arrays.values())), told))
-    record = _Record()
-    legacy = LegacyContext(context, strategy=strategy)
-    legacy.state.config_records["config"] = ConfigRecord({"current_round": 1})
-    legacy.state.array_records["parameters"] = fitres_to_recorddict(_result([]), True).array_records[
-        "fitres.parameters"
-    ]
-    # As many steps as fit: the sum over all clients must stay below 2 ** 32.
-    steps = 2 ** (_BITS - max(1, len(nodes) - 1).bit_length())
-    workflow = _Workflow(
-        least,
-        record,
-        num_shares=1.0 if len(nodes) <= _MOST_NEIGHBOURS else _MOST_NEIGHBOURS,
-        reconstruction_threshold=max(_THRESHOLD, least / len(nodes)),
-        max_weight=1.0,
-        clipping_range=float(bound),
-        quantization_range=steps,
-    )
+    values: dict[str, Any] = {"names": "\n".join(question.arrays), "bound": bound, **config}
+    instructions = FitIns(ndarrays_to_parameters(list(question.arrays.values())), values)
+    strategy, record = _OneQuestion(nodes, instructions), _Record()
+    workflow = _workflow(len(nodes), bound, least, record)
     fault = ""
     try:
-        workflow(_Watched(grid, record, send), legacy)
+        workflow(_Watched(grid, record, send), _legacy(context, strategy))
     except RunCancelled:
         raise
     except Exception as error:  # the workflow believes what clients send: one malformed message breaks it off
         fault = f"The secure sum broke off ({type(error).__name__}); a client's message may be malformed."
     sums = [] if fault else [mean * len(strategy.nodes) for mean in strategy.mean]
-    nodes = strategy.nodes if sums else ()
-    return SecureSum(tuple(sums), nodes, record.up, record.down, record.errors, record.unmasked, fault)
+    summed = strategy.nodes if sums else ()
+    return SecureSum(tuple(sums), summed, record.up, record.down, record.errors, record.unmasked, fault)
 
 
-def read_asked(message: Message) -> tuple[Arrays, dict[str, Any]]:
+def _legacy(context: Context, strategy: FedAvg) -> LegacyContext:
+    """The context of the older interface, in its first round and with no model of its own."""
+    legacy = LegacyContext(context, strategy=strategy)
+    legacy.state.config_records["config"] = ConfigRecord({"current_round": 1})
+    empty = fitres_to_recorddict(_result([]), True).array_records["fitres.parameters"]
+    legacy.state.array_records["parameters"] = empty
+    return legacy
+
+
+def _workflow(clients: int, bound: float, least: int, record: _Record) -> _Workflow:
+    # As many steps as fit: the sum over all clients must stay below 2 ** 32.
+    steps = 2 ** (_BITS - max(1, clients - 1).bit_length())
+    return _Workflow(
+        least,
+        record,
+        num_shares=1.0 if clients <= _MOST_NEIGHBOURS else _MOST_NEIGHBOURS,
+        reconstruction_threshold=max(_THRESHOLD, least / clients),
+        max_weight=1.0,
+        clipping_range=float(bound),
+        quantization_range=steps,
+    )
+
+
+def read_question(message: Message) -> tuple[Arrays, dict[str, Any]]:
     """The model in a message of the protocol, and what travelled beside it."""
-    told = recorddict_to_fitins(message.content, keep_input=True)
-    names = str(told.config["names"]).split("\n")
-    return dict(zip(names, parameters_to_ndarrays(told.parameters), strict=True)), dict(told.config)
+    instructions = recorddict_to_fitins(message.content, keep_input=True)
+    names = str(instructions.config["names"]).split("\n")
+    arrays = parameters_to_ndarrays(instructions.parameters)
+    return dict(zip(names, arrays, strict=True)), dict(instructions.config)
 
 
-def masked(message: Message, given: Answer, bound: float) -> Message:
+def masked(message: Message, answer: Answer, bound: float) -> Message:
     """The reply that `secaggplus_mod` masks on its way out.
 
     Raises:
         UnlearnError: A number is too large to be masked.
     """
-    require_within(given.arrays, bound)
-    values = [np.asarray(values, dtype=np.float64) for values in given.arrays.values()]
+    require_within(answer.arrays, bound)
+    values = [np.asarray(values, dtype=np.float64) for values in answer.arrays.values()]
     return Message(fitres_to_recorddict(_result(values), False), reply_to=message)
 
 

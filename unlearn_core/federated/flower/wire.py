@@ -1,4 +1,4 @@
-"""Arrays as Flower carries them: their bare bytes, with type and shape beside them.
+"""How Flower carries questions and arrays: under a category, as bare bytes with type and shape beside them.
 
 Flower's own format has a header in each array, which is parsed as Python text: with a model of 58 tensors that took a
 tenth of a small federated run. Nor does the reader make anything of the bytes but numbers.
@@ -16,6 +16,11 @@ from unlearn_core.federated.messages import Arrays
 _FORMAT = "bytes"
 # Looked up, never parsed: NumPy makes a type of almost any text, and evaluates some of it.
 _TYPES = {np.dtype(t).str: np.dtype(t) for t in ("?", "i1", "u1", "<i2", "<i4", "<i8", "<f2", "<f4", "<f8")}
+
+
+def category_of(kind: str) -> str:
+    """Flower's category of messages for a kind of question: train, evaluate or query."""
+    return kind if kind in ("train", "evaluate") else "query"
 
 
 def record_of(arrays: Arrays) -> ArrayRecord:
