@@ -183,11 +183,11 @@ def flower(words: Sequence[str]) -> None:
 
 
 def flwr(words: Sequence[str]) -> None:
-    import typer  # comes with Flower
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # Typer's quarrel with Click
+        import typer  # comes with Flower
 
-    group = typer.main.get_command(installed("flwr"))
-    command = group.commands[words[0]].commands[words[1]]
-    command.make_context(words[1], list(words[2:]))
+        group = typer.main.get_command(installed("flwr"))
+        group.commands[words[0]].commands[words[1]].make_context(words[1], list(words[2:]))
 
 
 def tool(words: Sequence[str]) -> None:
