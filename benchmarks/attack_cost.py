@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from benchmarks.record import print_table, save
-from unlearn_core.attacks.membership import attack_order, confidence_attack
+from unlearn_core.attacks.answers import attack_order
+from unlearn_core.attacks.mia import confidence_attack
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
 from unlearn_core.workflows.answers import answers_of

@@ -5,8 +5,10 @@ import streamlit as st
 from pages.parts import compared, frame, selection
 from pages.parts.audit import data, models, published, threshold
 from pages.parts.text import md
-from unlearn_core.attacks.audit import SCORES, finding
+from unlearn_core.attacks.contests import summary
+from unlearn_core.attacks.signals import SIGNALS
 from unlearn_core.errors import UnlearnError
+from unlearn_core.words import listed, quoted
 
 _TABS = {
     "Threshold": threshold.draw,
@@ -60,10 +62,10 @@ def _pick_run(chosen: selection.Selection, keys: list[str]) -> str:
 
 
 def _head(found: data.Audited) -> None:
-    standings = found.standings(found.contests["forget"], SCORES["confidence"])
-    names = ", ".join(f"“{name}”" for name in found.classes[:3]) + (" …" if len(found.classes) > 3 else "")
+    names = listed([quoted(name) for name in found.classes], 3)
     members = f"a training image of {names}" if names else "an image of the forget set"
-    told = finding(standings, members, "an unseen one", retrained=found.retrained == "after")
+    by_model = found.success(found.contests["forget"], SIGNALS["confidence"])
+    sentences = summary(by_model, members, "an unseen one", retrained=found.retrained == "after")
     facts, settings = found.side.result["inputs"], found.side.request["settings"]
     images = found.models["after"]
     contest = found.contests["forget"]
@@ -73,7 +75,9 @@ def _head(found: data.Audited) -> None:
     )
     if found.side.result.get("kind") == "federated":
         about += " · on this machine, which dealt the images; a federation's server has none of them"
-    frame.head("Audit", told, about + (" · stored with the app" if found.side.key == compared.STORED else ""))
+    frame.head(
+        "Audit", sentences, about + (" · stored with the app" if found.side.key == compared.STORED else "")
+    )
 
 
 @st.fragment

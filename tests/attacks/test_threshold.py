@@ -6,7 +6,15 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from unlearn_core.attacks.threshold import attack, auc_difference, grid, histogram, rates, roc
+from unlearn_core.attacks.threshold import (
+    attack,
+    auc_difference,
+    histogram,
+    rates,
+    roc,
+    slider_steps,
+    threshold_curve,
+)
 from unlearn_core.errors import UnlearnError
 
 Z = NormalDist().inv_cdf(0.975)
@@ -114,11 +122,11 @@ def test_few_false_alarms_by_counting() -> None:
 
 def test_the_slider_holds_the_best_threshold_and_the_chart_every_image() -> None:
     found = attack(drawn(50, 1), drawn(40, seed=1))
-    steps = grid(-2, 3, found.best)
+    steps = slider_steps(-2, 3, found.best)
     assert found.best in steps and steps == sorted(steps) and (steps[0], steps[-1]) == (-2, 3)
     assert np.diff(steps).min() >= 0.02 and np.diff(steps).max() <= 0.08
-    assert len(grid(-20, 20, 0.1)) in (201, 202)
-    assert grid(0, 1, 7.5)[-1] == 1  # a best threshold beyond the chart stands at its edge
+    assert len(slider_steps(-20, 20, 0.1)) in (201, 202)
+    assert slider_steps(0, 1, 7.5)[-1] == 1  # a best threshold beyond the chart stands at its edge
     scores = np.array([-9.0, 0.1, 0.2, 0.9, 9.0])
     bins = histogram(scores, np.linspace(0, 1, 5))
     assert [(b["start"], b["images"]) for b in bins] == [(0.0, 3), (0.75, 2)]
@@ -128,3 +136,25 @@ def test_the_slider_holds_the_best_threshold_and_the_chart_every_image() -> None
 def test_an_empty_group_is_refused() -> None:
     with pytest.raises(UnlearnError, match="no image"):
         attack(np.zeros(3), np.zeros(0))
+
+
+def test_the_threshold_curve_counts():
+    members, others = np.array([0.9, 0.8, 0.8, 0.4]), np.array([0.1, 0.4, 0.85])
+    curve = threshold_curve(members, others)
+    for t, missed, alarms, advantage in zip(
+        curve.thresholds, curve.missed, curve.false_alarms, curve.advantage, strict=True
+    ):
+        assert missed == pytest.approx(sum(m < t for m in members) / 4)
+        assert alarms == pytest.approx(sum(o >= t for o in others) / 3)
+        assert advantage == pytest.approx((1 - missed) - alarms)
+    assert (curve.false_alarms[0], curve.missed[-1], curve.false_alarms[-1]) == (1.0, 1.0, 0.0)
+    # At 0.4 all members and two of three others: 1/3. At 0.8 three of four against one of three: 5/12, the best.
+    assert curve.thresholds[curve.best] == 0.8
+    assert curve.advantage[curve.best] == pytest.approx(3 / 4 - 1 / 3)
+
+
+def test_a_thinned_curve_keeps_its_best_threshold():
+    members, others = drawn(5000, 1), drawn(5000, seed=1)
+    whole, thin = threshold_curve(members, others, points=10**6), threshold_curve(members, others, points=50)
+    assert len(thin.thresholds) <= 51 < len(whole.thresholds)
+    assert thin.advantage[thin.best] == whole.advantage[whole.best]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from unlearn_core.attacks.audit import load_answers
+from unlearn_core.attacks.answers import load_answers
 from unlearn_core.store.runs import RunStore
 from unlearn_core.workflows import pack
 

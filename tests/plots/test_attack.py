@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unlearn_core.attacks.threshold import attack, grid, histogram, rates, roc
+from unlearn_core.attacks.threshold import attack, histogram, rates, roc, slider_steps
 from unlearn_core.plots.attack import SELECTION, Group, Scale, alt_text, stage
 from unlearn_core.plots.standings import few_alarms, standings
 
@@ -25,7 +25,7 @@ def groups() -> list[Group]:
 
 
 def chart(threshold: float = 0.9) -> dict[str, Any]:
-    steps = grid(0, 1, FOUND.best)
+    steps = slider_steps(0, 1, FOUND.best)
     rows = [{**row, "told": f"{row['threshold']:.2f}"} for row in rates(FOUND, steps)]
     return stage(groups(), rows, Scale(0, 1, {0.0: "0", 0.5: "half"}, "score"), threshold, 0.3, "#123456")
 

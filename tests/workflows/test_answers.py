@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from unlearn_core.attacks import audit, membership
+from unlearn_core.attacks.answers import attack_order, load_answers
+from unlearn_core.attacks.mia import efficacy
 from unlearn_core.checkpoints.model_files import open_model, save_model
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
@@ -61,16 +62,14 @@ def test_attacks_and_distances_are_those_of_the_models_themselves(opened, tmp_pa
     def confidence(part):
         return chances(after, part).gather(1, part.labels[:, None])[:, 0].numpy()
 
-    retain = confidence(split.retain)[membership.attack_order(split.retain.labels.numpy())]
-    test = confidence(split.test)[membership.attack_order(split.test.labels.numpy())]
+    retain = confidence(split.retain)[attack_order(split.retain.labels.numpy())]
+    test = confidence(split.test)[attack_order(split.test.labels.numpy())]
     attacks = result["after"]["mia"]
-    assert attacks["efficacy"] == pytest.approx(
-        membership.efficacy(retain[:40], test, confidence(split.forget))
-    )
+    assert attacks["efficacy"] == pytest.approx(efficacy(retain[:40], test, confidence(split.forget)))
     assert attacks["non_members"] == attacks["members"] == 40
     assert attacks["loss_attack_against"] == "test_forget"
 
-    kept = audit.load_answers(tmp_path / "membership_after.npz")
+    kept = load_answers(tmp_path / "membership_after.npz")
     assert 1 / (1 + np.exp(-kept["forget"].margin)) == pytest.approx(confidence(split.forget), abs=1e-5)
     assert kept["test_forget"].indices.tolist() == split.test_forget.indices.tolist()
     assert sorted(kept["retain"].indices.tolist()) == split.retain.indices.tolist()

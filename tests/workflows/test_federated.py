@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from unlearn_core.attacks.audit import load_answers
+from unlearn_core.attacks.answers import load_answers
 from unlearn_core.checkpoints.model_files import open_model
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.coordinator import OUTCOME

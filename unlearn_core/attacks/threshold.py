@@ -1,6 +1,6 @@
-"""Threshold attacks: which of two groups of images does a score give away, how surely, and how far is that chance?
+"""Threshold attacks: which of two groups of images does a signal give away, how surely, and how far is that chance?
 
-An attack calls an image a member (trained on) where its score reaches a threshold.
+An attack calls an image a member (trained on) where its signal reaches a threshold.
 
 Paper: Song and Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning Models", USENIX Security 2021; Carlini et
 al., "Membership Inference Attacks From First Principles", S&P 2022, arXiv 2112.03570 (few false alarms).
@@ -8,21 +8,61 @@ al., "Membership Inference Attacks From First Principles", S&P 2022, arXiv 2112.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearn_core.attacks.membership import ThresholdCurve, threshold_curve
 from unlearn_core.errors import UnlearnError
 from unlearn_core.intervals import Interval, Tally, delong, delong_difference
 
-Scores = NDArray[np.float64]
-Row = dict[str, Any]
+Values = NDArray[np.float64]
 
 FEW_ALARMS = 0.01
 _MOST_STEPS = 200
 _LEAST_STEP = 0.05
+
+
+@dataclass(frozen=True)
+class ThresholdCurve:
+    """The attack that calls an image a member where its signal reaches a threshold, at every threshold that matters.
+
+    Attributes:
+        thresholds: Ascending, (T,).
+        missed: Share of members called non-members, (T,).
+        false_alarms: Share of non-members called members, (T,).
+    """
+
+    thresholds: Values
+    missed: Values
+    false_alarms: Values
+
+    @property
+    def advantage(self) -> Values:
+        """True alarms less false alarms, (T,): 0 tells nothing, 1 everything."""
+        return 1 - self.missed - self.false_alarms
+
+    @property
+    def best(self) -> int:
+        """Where the advantage is largest."""
+        return int(self.advantage.argmax())
+
+
+def threshold_curve(members: Values, others: Values, points: int = 400) -> ThresholdCurve:
+    """Both error rates over thresholds on a signal that is higher for members, exact at each threshold given.
+
+    Args:
+        members: The signal of images that were trained on.
+        others: That of images that were not.
+        points: At most so many thresholds, evenly among all values that occur; the best one is always among them.
+    """
+    values = np.unique(np.concatenate([members, others]))
+    thresholds = np.append(values, np.nextafter(values[-1], np.inf))
+    missed = np.searchsorted(np.sort(members), thresholds, side="left") / len(members)
+    alarms = 1 - np.searchsorted(np.sort(others), thresholds, side="left") / len(others)
+    best = int((1 - missed - alarms).argmax())
+    even = np.linspace(0, len(thresholds) - 1, min(points, len(thresholds))).round().astype(int)
+    places = np.union1d(even, [best])
+    return ThresholdCurve(thresholds[places], missed[places], alarms[places])
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +70,13 @@ class Attack:
     """A threshold attack on one model: which of two groups of images was it trained on?
 
     Attributes:
-        members: Scores of images that it was trained on, at least before it forgot, (M,).
-        others: Scores of unseen images, (N,).
+        members: The signal of images that it was trained on, at least before it forgot, (M,).
+        others: That of unseen images, (N,).
         curve: Both error rates over thresholds.
     """
 
-    members: Scores
-    others: Scores
+    members: Values
+    others: Values
     curve: ThresholdCurve
 
     def caught(self, threshold: float) -> Tally:
@@ -83,7 +123,7 @@ class Attack:
         return Tally(int((self.members > above).sum()), len(self.members))
 
 
-def attack(members: Scores, others: Scores) -> Attack:
+def attack(members: Values, others: Values) -> Attack:
     """The attack that tells members from others.
 
     Raises:
@@ -99,7 +139,7 @@ def auc_difference(one: Attack, two: Attack) -> Interval:
     return delong_difference((one.members, one.others), (two.members, two.others))
 
 
-def grid(low: float, high: float, best: float) -> list[float]:
+def slider_steps(low: float, high: float, best: float) -> list[float]:
     """Thresholds that a slider offers, ascending: even steps over the range of a chart, and the best one among them.
 
     No two lie so close together that their names would be the same: a twentieth of a unit at least, half of it beside the best.
@@ -111,37 +151,37 @@ def grid(low: float, high: float, best: float) -> list[float]:
     return sorted([*even[apart].tolist(), best])
 
 
-def histogram(scores: Scores, edges: Scores) -> list[Row]:
+def histogram(values: Values, edges: Values) -> list[dict[str, float]]:
     """One row a bin that holds images: its ends, how many and which share of all; the outer bins take what lies beyond."""
-    counts = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)[0]
+    counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
     return [
         {
             "start": float(edges[i]),
             "end": float(edges[i + 1]),
             "images": int(c),
-            "share": int(c) / len(scores),
+            "share": int(c) / len(values),
         }
         for i, c in enumerate(counts)
         if c
     ]
 
 
-def rates(found: Attack, thresholds: list[float]) -> list[Row]:
+def rates(attacked: Attack, thresholds: list[float]) -> list[dict[str, float]]:
     """One row a threshold: both error rates and the advantage, as shares."""
     return [
         {
             "threshold": t,
-            "missed": 1 - found.caught(t).share,
-            "false_alarms": found.alarms(t).share,
-            "advantage": found.advantage(t),
+            "missed": 1 - attacked.caught(t).share,
+            "false_alarms": attacked.alarms(t).share,
+            "advantage": attacked.advantage(t),
         }
         for t in thresholds
     ]
 
 
-def roc(found: Attack, points: int = 300) -> list[Row]:
+def roc(attacked: Attack, points: int = 300) -> list[dict[str, float]]:
     """One row a threshold that matters: shares of false alarms and of members caught, false alarms ascending."""
-    curve = threshold_curve(found.members, found.others, points)
+    curve = threshold_curve(attacked.members, attacked.others, points)
     rows = [
         {"false_alarms": float(a), "caught": 1 - float(m)}
         for m, a in zip(curve.missed, curve.false_alarms, strict=True)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from unlearn_core.attacks import audit, membership
+from unlearn_core.attacks.answers import arrays_of, attack_order
+from unlearn_core.attacks.mia import Confidences, all_attacks
 from unlearn_core.channels.activations import collect, first_per_class, save_stats
 from unlearn_core.data.split import ForgetSplit
 from unlearn_core.models.classifier import Classifier
@@ -49,7 +50,7 @@ def evaluated(answers: Answers, split: ForgetSplit, report: Report) -> dict[str,
     tested = evaluation.joined([answers.test, answers.test_forget])
     table = evaluation.tabulate(split, tested, answers.forget.tally(), answers.retain.tally())
     report(Progress("membership attack", 0, 1))
-    attacks = membership.measured(
+    attacks = all_attacks(
         _in_attack_order(answers.retain),
         answers.forget.confidence,
         _in_attack_order(answers.test),
@@ -67,7 +68,7 @@ def keep_answers(path: Path, answers: Answers) -> None:
 
 def keep_membership(path: Path, answers: Answers) -> None:
     """Stores what membership attacks look at, image by image, of every part."""
-    write_npz(path, audit.arrays_of(vars(answers)))
+    write_npz(path, arrays_of(vars(answers)))
 
 
 def keep_predictions(folder: Path, when: str, tested: Predictions) -> None:
@@ -112,5 +113,5 @@ def to_retrain(part: Mapping[str, Any], retrained: Mapping[str, Any] | None) -> 
     return {**gaps, **near, "stored": bool(retrained.get("stored"))}
 
 
-def _in_attack_order(answered: Predictions) -> membership.Shares:
-    return answered.confidence[membership.attack_order(answered.labels)]
+def _in_attack_order(answered: Predictions) -> Confidences:
+    return answered.confidence[attack_order(answered.labels)]

@@ -8,7 +8,9 @@ import streamlit as st
 
 from pages.parts import compared
 from pages.parts.opened import store
-from unlearn_core.attacks.audit import Answered, Contest, Score, Standing, contests, load_answers, standings
+from unlearn_core.attacks.answers import ModelAnswers, load_answers
+from unlearn_core.attacks.contests import Contest, Success, attack_success, contests
+from unlearn_core.attacks.signals import Signal
 from unlearn_core.unlearning.registry import short_label
 from unlearn_core.workflows import pack
 
@@ -26,7 +28,7 @@ class Audited:
     """
 
     side: compared.Side
-    models: Mapping[str, Answered]
+    models: Mapping[str, ModelAnswers]
 
     @property
     def retrained(self) -> str:
@@ -57,9 +59,9 @@ class Audited:
             unseen = {"test": "Unseen"}
         return {"forget": "Forget set", **unseen, "retain": "Retain set"}
 
-    def standings(self, contest: Contest, score: Score) -> dict[str, Standing]:
+    def success(self, contest: Contest, signal: Signal) -> dict[str, Success]:
         """How an attack fares on every model of this run."""
-        return standings(self.models, contest, score, self.retrained)
+        return attack_success(self.models, contest, signal, self.retrained)
 
 
 def audited(side: compared.Side) -> Audited | None:
@@ -102,5 +104,5 @@ def _files(side: compared.Side) -> dict[str, Path]:
 
 # A finished run's files never change, so that the path says the content.
 @st.cache_resource(show_spinner=False, max_entries=24)
-def _answers(path: str) -> Answered:
+def _answers(path: str) -> ModelAnswers:
     return load_answers(Path(path))

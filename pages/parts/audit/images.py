@@ -9,7 +9,9 @@ from pages.parts.audit.data import Audited
 from pages.parts.charts import draw as draw_tiles
 from pages.parts.opened import dataset, thumbnails
 from pages.parts.text import md
-from unlearn_core.attacks.audit import Answered, Contest, Score, share_told
+from unlearn_core.attacks.answers import ModelAnswers
+from unlearn_core.attacks.contests import Contest
+from unlearn_core.attacks.signals import Signal, confidence_text
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.gallery import Tile, gallery
 
@@ -18,7 +20,7 @@ _COLUMNS = 7
 _ORDERS = ("Nearest the threshold", "Furthest from it")
 
 
-def draw(found: Audited, answers: Answered, contest: Contest, score: Score, threshold: float) -> None:
+def draw(found: Audited, answers: ModelAnswers, contest: Contest, signal: Signal, threshold: float) -> None:
     """Two walls: images called trained on, and images called never seen; in each the members, then the unseen ones."""
     title, order = st.columns([3, 2], vertical_alignment="center")
     title.markdown("**The images on each side**")
@@ -40,7 +42,7 @@ def draw(found: Audited, answers: Answered, contest: Contest, score: Score, thre
             with column:
                 st.markdown(f"{'Above' if beyond else 'Below'} the threshold: called **{said}**")
                 for part in (contest.members, contest.others):
-                    _wall(found, answers, part, score, threshold, beyond, nearest)
+                    _wall(found, answers, part, signal, threshold, beyond, nearest)
     except UnlearnError as error:
         st.info(md(f"The images can't be shown: {error}"))
 
@@ -56,43 +58,43 @@ def _same_images(found: Audited) -> None:
 
 def _wall(
     found: Audited,
-    answers: Answered,
+    answers: ModelAnswers,
     part: str,
-    score: Score,
+    signal: Signal,
     threshold: float,
     beyond: bool,
     nearest: bool,
 ) -> None:
-    scores = score.of(answers[part])
-    places = np.flatnonzero((scores >= threshold) == beyond)
-    ranked = places[np.argsort(np.abs(scores[places] - threshold), kind="stable")]
+    values = signal.of(answers[part])
+    places = np.flatnonzero((values >= threshold) == beyond)
+    ranked = places[np.argsort(np.abs(values[places] - threshold), kind="stable")]
     shown = (ranked if nearest else ranked[::-1])[:_MOST]
     name = found.groups()[part]
     wrong = beyond == (part.startswith("test"))
     cross = "✕ " if part == "forget" else ""
-    told = f"{cross}{name}: {len(places):,} of {len(scores):,}{', the attack errs' if wrong else ', the attack is right'}"
+    told = f"{cross}{name}: {len(places):,} of {len(values):,}{', the attack errs' if wrong else ', the attack is right'}"
     st.caption(md(told + (f", {len(shown)} shown" if len(places) > len(shown) else "")))
     if len(shown):
         draw_tiles(
-            gallery(_tiles(found, answers, part, score, shown), _COLUMNS, clickable=False),
+            gallery(_tiles(found, answers, part, signal, shown), _COLUMNS, clickable=False),
             f"audit {part} {beyond}",
             f"{len(shown)} images: {told}",
         )
 
 
 def _tiles(
-    found: Audited, answers: Answered, part: str, score: Score, shown: NDArray[np.int64]
+    found: Audited, answers: ModelAnswers, part: str, signal: Signal, shown: NDArray[np.int64]
 ) -> list[Tile]:
     group = answers[part]
     source = "test" if part.startswith("test") else "train"
     which = compared.selection_of(selection.current(), found.side)
     names = found.side.evaluation["classes"]
-    scores = score.of(group)
+    values = signal.of(group)
     tiles = []
     for i, uri in zip(shown, thumbnails(which, group.indices[shown], source), strict=True):
         hint = (
             f"{'test' if source == 'test' else 'training'} image {group.indices[i]}: “{names[group.labels[i]]}”, answered "
-            f"“{names[group.predicted[i]]}”, probability of the true class {share_told(float(group.margin[i]))}"
+            f"“{names[group.predicted[i]]}”, probability of the true class {confidence_text(float(group.margin[i]))}"
         )
-        tiles.append(Tile(int(group.indices[i]), uri, score.tick(float(scores[i])), hint))
+        tiles.append(Tile(int(group.indices[i]), uri, signal.rough_text(float(values[i])), hint))
     return tiles

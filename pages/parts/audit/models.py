@@ -10,17 +10,18 @@ from pages.parts.audit.threshold import pickers
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.text import md
-from unlearn_core.attacks.audit import Standing
+from unlearn_core.attacks.contests import Success
 from unlearn_core.attacks.threshold import FEW_ALARMS, roc
 from unlearn_core.intervals import wilson
 from unlearn_core.plots.standings import few_alarms, standings
+from unlearn_core.words import percent
 
 
 def draw(found: Audited) -> None:
     """Draws the tab."""
-    _, contest, score = pickers(found, model=False)
-    standing = found.standings(contest, score)
-    rows = [_row(found, name, each) for name, each in standing.items()]
+    _, contest, signal = pickers(found, model=False)
+    by_model = found.success(contest, signal)
+    rows = [_row(found, name, success) for name, success in by_model.items()]
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**How often the attack tells which is which**")
@@ -31,42 +32,42 @@ def draw(found: Audited) -> None:
         )
     with right:
         st.markdown("**How much it catches with few false alarms**")
-        st.altair_chart(inked(_few(found, standing)), width="stretch")
-        st.caption(_resolution(len(next(iter(standing.values())).attack.others)))
+        st.altair_chart(inked(_few(found, by_model)), width="stretch")
+        st.caption(_resolution(len(next(iter(by_model.values())).attack.others)))
     table_behind(rows, "attack_by_model", formats=_FORMATS)
-    _reference(found, standing)
+    _reference(found, by_model)
 
 
-def _row(found: Audited, name: str, each: Standing) -> dict[str, Any]:
-    few = each.attack.caught_at()
+def _row(found: Audited, name: str, success: Success) -> dict[str, Any]:
+    few = success.attack.caught_at()
     ends = wilson(few)
-    gap = each.gap
+    gap = success.gap
     return {
         "name": found.label(name),
-        "right": 100 * each.auc.estimate,
-        "low": 100 * each.auc.low,
-        "high": 100 * each.auc.high,
-        "noise": each.noise,
+        "right": 100 * success.auc.estimate,
+        "low": 100 * success.auc.low,
+        "high": 100 * success.auc.high,
+        "noise": success.noise,
         "control": name not in {"before", "after", found.retrained},
         "reference": name == found.retrained,
         "over_retrained": 100 * gap.estimate if gap else None,
         "over_low": 100 * gap.low if gap else None,
         "over_high": 100 * gap.high if gap else None,
-        "largest_advantage": 100 * each.attack.largest,
-        "advantage_by_chance": 100 * each.attack.blind,
+        "largest_advantage": 100 * success.attack.largest,
+        "advantage_by_chance": 100 * success.attack.blind,
         "caught_at_1_percent": 100 * few.share,
         "caught_low": 100 * ends.low,
         "caught_high": 100 * ends.high,
     }
 
 
-def _few(found: Audited, standing: dict[str, Standing]) -> Any:
+def _few(found: Audited, by_model: dict[str, Success]) -> Any:
     """Before, after and retrained; controls would crowd it. Shares of nothing stand at half an image."""
     rows = []
     for name in ("after", "before", "retrain"):
-        if name not in standing:
+        if name not in by_model:
             continue
-        attack = standing[name].attack
+        attack = by_model[name].attack
         floor = 0.5 / max(len(attack.members), len(attack.others))
         rows += [
             {"name": found.label(name), **{k: max(v, floor) for k, v in row.items()}} for row in roc(attack)
@@ -79,14 +80,14 @@ def _resolution(unseen: int) -> str:
         return "Both axes are logarithmic; the upright line marks 1 % false alarms, the dotted one guessing."
     return (
         f"Both axes are logarithmic; the dotted line is guessing. With {unseen} unseen images the smallest rate of false alarms "
-        f"above 0 is {100 / unseen:.1f} %, so that what happens at 1 % (the upright line) can hardly be said."
+        f"above 0 is {percent(1 / unseen)}, so that what happens at 1 % (the upright line) can hardly be said."
     )
 
 
-def _reference(found: Audited, standing: dict[str, Standing]) -> None:
+def _reference(found: Audited, by_model: dict[str, Success]) -> None:
     if found.retrained == "after":
         st.caption("This run is a retraining itself, so there is no other retrained model to compare with.")
-    elif "retrain" in standing:
+    elif "retrain" in by_model:
         st.caption(
             "The retrained model is one of many: another seed gives a slightly different one, and these intervals, which are "
             "over images, don't know that. So a trace has to differ from guessing as well."

@@ -10,6 +10,7 @@ from pages.parts.audit.data import Audited
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import md
 from unlearn_core.intervals import Tally, wilson
+from unlearn_core.words import span
 
 _COLUMNS = {
     "efficacy": "MIA efficacy, %",
@@ -94,7 +95,7 @@ def _null(found: Audited, rows: list[dict[str, Any]], measure: str) -> str:
     if measure == "efficacy":
         total = len(found.models["after"]["forget"])
         ends = wilson(Tally.nearest(values["after"] / 100, total))
-        told += f" (95 % interval {100 * ends.low:.1f} to {100 * ends.high:.1f}, {total:,} images)"
+        told += f" (95 % interval {span(ends.low, ends.high)}, {total:,} images)"
     reference = values.get("retrain")
     given = "" if reference is None else f"; retraining gave {reference:.1f} %"
     if measure != "efficacy":

@@ -10,10 +10,13 @@ from pages.parts.audit.data import Audited
 from pages.parts.charts import ink
 from pages.parts.downloads import table_behind
 from pages.parts.text import md
-from unlearn_core.attacks.audit import SCORES, Answered, Contest, Score, span, staged
-from unlearn_core.attacks.threshold import Attack, grid, histogram, rates
+from unlearn_core.attacks.answers import ModelAnswers
+from unlearn_core.attacks.contests import Contest, attack_on
+from unlearn_core.attacks.signals import SIGNALS, Signal, chart_range
+from unlearn_core.attacks.threshold import Attack, histogram, rates, slider_steps
 from unlearn_core.intervals import Tally, wilson
 from unlearn_core.plots.attack import SELECTION, Group, Scale, alt_text, stage
+from unlearn_core.words import figure, percent, signed, span
 
 _BINS = 80
 _CHART = "audit stage"
@@ -25,27 +28,27 @@ _QUIET: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": 
 
 def draw(found: Audited) -> None:
     """Draws the tab."""
-    model, contest, score = pickers(found)
+    model, contest, signal = pickers(found)
     answers = found.models[model]
-    attack = staged(answers, contest, score)
-    low, high = span(
-        [found.models[m] for m in ("before", "after", found.retrained) if m in found.models], score
+    attack = attack_on(answers, contest, signal)
+    low, high = chart_range(
+        [found.models[m] for m in ("before", "after", found.retrained) if m in found.models], signal
     )
-    thresholds = grid(low, high, attack.best)
-    where = f"{found.side.source} {model} {contest.name} {score.name}"
-    present = _threshold(where, score, thresholds, attack)
+    thresholds = slider_steps(low, high, attack.best)
+    where = f"{found.side.source} {model} {contest.name} {signal.name}"
+    present = _threshold(where, signal, thresholds, attack)
     _metrics(contest, attack, present)
     left, right = st.columns([5, 3], gap="large")
     with left:
-        _slider(thresholds, present, score, attack)
-        _chart(found, answers, contest, score, attack, thresholds, present)
+        _slider(thresholds, present, signal, attack)
+        _chart(found, answers, contest, signal, attack, thresholds, present)
     with right:
-        _told(found, contest, score, attack, present)
-    images.draw(found, answers, contest, score, present)
+        _told(found, contest, signal, attack, present)
+    images.draw(found, answers, contest, signal, present)
 
 
-def pickers(found: Audited, *, model: bool = True) -> tuple[str, Contest, Score]:
-    """Which model is attacked, on which images, by which score; kept in the URL."""
+def pickers(found: Audited, *, model: bool = True) -> tuple[str, Contest, Signal]:
+    """Which model is attacked, on which images, by which signal; kept in the URL."""
     chosen = "after"
     if model:
         chosen = _segmented("Model", "attacked", list(found.models), found.label, "after")
@@ -53,15 +56,15 @@ def pickers(found: Audited, *, model: bool = True) -> tuple[str, Contest, Score]
         contest = _segmented(
             "Told apart", "told_apart", list(found.contests), _CONTESTS.__getitem__, "forget"
         )
-        score = _segmented(
+        signal = _segmented(
             "Score",
             "score",
-            list(SCORES),
-            lambda name: SCORES[name].label,
+            list(SIGNALS),
+            lambda name: SIGNALS[name].label,
             "confidence",
-            help=" ".join(f"**{s.label}.** {s.about}" for s in SCORES.values()),
+            help=" ".join(f"**{s.label}.** {s.about}" for s in SIGNALS.values()),
         )
-    return chosen, found.contests[contest], SCORES[score]
+    return chosen, found.contests[contest], SIGNALS[signal]
 
 
 _CONTESTS = {"forget": "✕ Forget set | unseen", "retain": "Retain set | unseen"}
@@ -74,12 +77,12 @@ def _segmented(label: str, key: str, options: list[str], told: Any, default: str
     return str(picked) if picked in options else default
 
 
-def _threshold(where: str, score: Score, thresholds: list[float], attack: Attack) -> float:
-    """The chosen threshold of this score; the strongest attack's where none was chosen yet."""
+def _threshold(where: str, signal: Signal, thresholds: list[float], attack: Attack) -> float:
+    """The chosen threshold of this signal; the strongest attack's where none was chosen yet."""
     wanted = st.session_state.setdefault(_WANTED, {})
-    if score.name not in wanted:
-        wanted[score.name] = _from_url(score.name, attack.best)
-    near = float(thresholds[int(np.abs(np.array(thresholds) - wanted[score.name]).argmin())])
+    if signal.name not in wanted:
+        wanted[signal.name] = _from_url(signal.name, attack.best)
+    near = float(thresholds[int(np.abs(np.array(thresholds) - wanted[signal.name]).argmin())])
     shown = st.session_state.get(_SHOWN, {})
     if shown.get("where") != where:
         _move(where, near)
@@ -92,47 +95,47 @@ def _move(where: str, threshold: float) -> None:
     st.session_state[_SHOWN] = {"where": where, "threshold": threshold, "moves": moves + 1}
 
 
-def _from_url(score: str, otherwise: float) -> float:
+def _from_url(signal: str, otherwise: float) -> float:
     name, _, value = st.query_params.get("threshold", "").partition(" ")
     try:
-        return float(value) if name == score and np.isfinite(float(value)) else otherwise
+        return float(value) if name == signal and np.isfinite(float(value)) else otherwise
     except ValueError:
         return otherwise
 
 
-def _choose(score: str, threshold: float, *, redraw: bool = True) -> None:
-    st.session_state[_WANTED][score] = threshold
-    st.query_params["threshold"] = f"{score} {threshold:.6g}"
+def _choose(signal: str, threshold: float, *, redraw: bool = True) -> None:
+    st.session_state[_WANTED][signal] = threshold
+    st.query_params["threshold"] = f"{signal} {threshold:.6g}"
     if redraw:
         _move(st.session_state[_SHOWN]["where"], threshold)
 
 
-def _slider(thresholds: list[float], present: float, score: Score, attack: Attack) -> None:
-    key = f"audit threshold {score.name}"
+def _slider(thresholds: list[float], present: float, signal: Signal, attack: Attack) -> None:
+    key = f"audit threshold {signal.name}"
     st.session_state[key] = present
     bar, button = st.columns([4, 1], vertical_alignment="bottom")
     bar.select_slider(
-        f"Threshold on the {score.label.lower()}: from here on, “trained on”",
+        f"Threshold on the {signal.label.lower()}: from here on, “trained on”",
         thresholds,
-        format_func=score.told,
+        format_func=signal.text,
         key=key,
-        on_change=lambda: _choose(score.name, st.session_state[key]),
+        on_change=lambda: _choose(signal.name, st.session_state[key]),
         help="Drag it here or in the chart, or use the arrow keys.",
     )
     button.button(
         "Strongest",
         key="audit strongest",
         help="The threshold with the largest advantage: an attacker who knew the truth would choose it.",
-        on_click=lambda: _choose(score.name, attack.best),
+        on_click=lambda: _choose(signal.name, attack.best),
         width="stretch",
     )
 
 
 def _chart(
     found: Audited,
-    answers: Answered,
+    answers: ModelAnswers,
     contest: Contest,
-    score: Score,
+    signal: Signal,
     attack: Attack,
     thresholds: list[float],
     present: float,
@@ -144,14 +147,16 @@ def _chart(
             name,
             _KINDS.get(part, "unseen"),
             len(answers[part]),
-            histogram(score.of(answers[part]), edges),
+            histogram(signal.of(answers[part]), edges),
             part in (contest.members, contest.others),
         )
         for part, name in found.groups().items()
         if len(answers[part])
     ]
-    table = [{**row, "told": score.told(row["threshold"])} for row in rates(attack, thresholds)]
-    scale = Scale(low, high, {t: score.tick(t) for t in score.ticks}, f"{score.label} (surer to the right)")
+    table = [{**row, "told": signal.text(row["threshold"])} for row in rates(attack, thresholds)]
+    scale = Scale(
+        low, high, {t: signal.rough_text(t) for t in signal.ticks}, f"{signal.label} (surer to the right)"
+    )
     shown = st.session_state[_SHOWN]
     near = min(thresholds, key=lambda t: abs(t - shown["threshold"]))
     spec = stage(groups, table, scale, near, attack.blind, ink())
@@ -160,10 +165,10 @@ def _chart(
     st.vega_lite_chart(
         spec,
         key=key,
-        on_select=lambda: _dragged(key, score.name),
+        on_select=lambda: _dragged(key, signal.name),
         selection_mode=SELECTION,
         alt=alt_text(
-            groups, score.told(present), 1 - attack.caught(present).share, attack.alarms(present).share
+            groups, signal.text(present), 1 - attack.caught(present).share, attack.alarms(present).share
         ),
     )
     st.caption(
@@ -177,25 +182,25 @@ def _chart(
     )
 
 
-def _dragged(key: str, score: str) -> None:
+def _dragged(key: str, signal: str) -> None:
     points = st.session_state[key].get("selection", {}).get(SELECTION, [])
     if points:
-        _choose(score, float(points[0]["threshold"]), redraw=False)
+        _choose(signal, float(points[0]["threshold"]), redraw=False)
 
 
 def _metrics(contest: Contest, attack: Attack, threshold: float) -> None:
     caught, alarms, right = attack.caught(threshold), attack.alarms(threshold), attack.auc
     missed = Tally(caught.total - caught.correct, caught.total)
-    gained = f"{100 * attack.advantage(threshold):+.1f}".replace("-", "−")
+    gained = signed(100 * attack.advantage(threshold))
     cross = "✕ " if contest.members == "forget" else ""
     shown = (
-        (f"{cross}Missed", _share(missed), _interval(missed), "missed"),
-        ("False alarms", _share(alarms), _interval(alarms), "alarms"),
-        ("Advantage, points", gained, f"by chance up to {100 * attack.blind:.1f}", "advantage"),
+        (f"{cross}Missed", percent(missed.share), _interval(missed), "missed"),
+        ("False alarms", percent(alarms.share), _interval(alarms), "alarms"),
+        ("Advantage, points", gained, f"by chance up to {figure(attack.blind)}", "advantage"),
         (
             "Tells which is which",
-            f"{100 * right.estimate:.0f} %",
-            f"{100 * right.low:.0f} to {100 * right.high:.0f}; guessing 50",
+            percent(right.estimate, 0),
+            f"{span(right.low, right.high, 0)}; guessing 50",
             "right",
         ),
     )
@@ -203,38 +208,34 @@ def _metrics(contest: Contest, attack: Attack, threshold: float) -> None:
         column.metric(label, value, delta, help=_HELP[name], **_QUIET)
 
 
-def _told(found: Audited, contest: Contest, score: Score, attack: Attack, threshold: float) -> None:
+def _told(found: Audited, contest: Contest, signal: Signal, attack: Attack, threshold: float) -> None:
     names = {part: name[0].lower() + name[1:] for part, name in found.groups().items()}
     caught, alarms = attack.caught(threshold), attack.alarms(threshold)
     st.markdown(
         md(
-            f"An image with a {score.label.lower()} of {score.told(threshold)} or {_BETTER[score.name]} is called “trained on”: "
-            f"{caught.correct:,} of {caught.total:,} in the {names[contest.members]}, and {alarms.correct:,} of "
+            f"An image with a {signal.label.lower()} of {signal.text(threshold)} or {_BETTER[signal.name]} is called "
+            f"“trained on”: {caught.correct:,} of {caught.total:,} in the {names[contest.members]}, and {alarms.correct:,} of "
             f"{alarms.total:,} of the images “{names[contest.others]}”."
         )
     )
     if attack.largest <= attack.blind:
         st.markdown(
-            f":gray-badge[within noise] Even the strongest threshold gains {100 * attack.largest:.1f} points, and with so many "
-            f"images a blind attack reaches {100 * attack.blind:.1f} by chance."
+            f":gray-badge[within noise] Even the strongest threshold gains {figure(attack.largest)} points, and with so many "
+            f"images a blind attack reaches {figure(attack.blind)} by chance."
         )
     else:
         st.markdown(
-            f":orange-badge[above chance] The strongest threshold gains {100 * attack.largest:.1f} points; a blind attack "
-            f"reaches no more than {100 * attack.blind:.1f} by chance in 95 of 100 cases."
+            f":orange-badge[above chance] The strongest threshold gains {figure(attack.largest)} points; a blind attack "
+            f"reaches no more than {figure(attack.blind)} by chance in 95 of 100 cases."
         )
     st.caption(
         "A threshold attack is weak: that it fails does not prove that a class is forgotten inside. A masked logit fools it too."
     )
 
 
-def _share(tally: Tally) -> str:
-    return f"{100 * tally.share:.1f} %"
-
-
 def _interval(tally: Tally) -> str:
     ends = wilson(tally)
-    return f"{tally.correct:,} of {tally.total:,}, 95 %: {100 * ends.low:.0f} to {100 * ends.high:.0f}"
+    return f"{tally.correct:,} of {tally.total:,}, 95 %: {span(ends.low, ends.high, 0)}"
 
 
 _BETTER = {"confidence": "more", "entropy": "less", "loss": "less"}

@@ -1,10 +1,10 @@
-"""Membership inference: can an attacker tell from a model's answers which images it was trained on?
+"""The membership attacks that papers report, one number each: MIA efficacy, MIA privacy and the loss attack.
 
-Confidence is the softmax probability of an image's true class; every array of confidences is (N,), in [0, 1].
+Confidence is the softmax probability of an image's true class; every array of confidences is (N,), in [0, 1], in the order
+of `attack_order`.
 
-Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, MIA efficacy; Song and
-Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning Models", USENIX Security 2021, modified entropy;
-the starter kit of the NeurIPS 2023 machine unlearning challenge, the attack on losses.
+Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934 (efficacy and privacy);
+the starter kit of the NeurIPS 2023 machine unlearning challenge (the attack on losses).
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Shares = NDArray[np.float64]
+Confidences = NDArray[np.float64]
 
 _CELLS = 1000
 _SMALLEST = 1e-300  # the logarithm of a confidence of zero would be infinite
@@ -35,11 +35,11 @@ class ConfidenceAttack:
     """
 
     machine: Any
-    edges: Shares
-    values: Shares
+    edges: Confidences
+    values: Confidences
     doubt: float
 
-    def members(self, confidence: Shares) -> NDArray[np.bool_]:
+    def members(self, confidence: Confidences) -> NDArray[np.bool_]:
         """Which images are judged to have been trained on, (N,)."""
         confidence = np.asarray(confidence, dtype=np.float64)
         cell = np.clip(np.searchsorted(self.edges, confidence, side="right") - 1, 0, len(self.edges) - 2)
@@ -51,7 +51,7 @@ class ConfidenceAttack:
         return judged
 
 
-def confidence_attack(members: Shares, others: Shares) -> ConfidenceAttack:
+def confidence_attack(members: Confidences, others: Confidences) -> ConfidenceAttack:
     """The attack trained on confidences of members and of non-members, with the published settings."""
     # Takes a second to import, and pages that only draw thresholds don't need it.
     from sklearn.svm import SVC
@@ -65,7 +65,7 @@ def confidence_attack(members: Shares, others: Shares) -> ConfidenceAttack:
     return ConfidenceAttack(machine, edges, values, float(abs(np.diff(values, 2)).max()))
 
 
-def efficacy(members: Shares, others: Shares, forget: Shares) -> float:
+def efficacy(members: Confidences, others: Confidences, forget: Confidences) -> float:
     """MIA efficacy: the share of the forget set that is judged not to have been trained on.
 
     Args:
@@ -76,7 +76,7 @@ def efficacy(members: Shares, others: Shares, forget: Shares) -> float:
     return 1 - float(confidence_attack(members, others).members(forget).mean())
 
 
-def privacy(retain: Shares, test: Shares) -> float:
+def privacy(retain: Confidences, test: Confidences) -> float:
     """MIA privacy: balanced accuracy of the same attack on retained against test images; 0.5 tells nothing.
 
     As in the authors' code, it learns from the first |test| / 2 of each and is tried on all the rest.
@@ -87,7 +87,7 @@ def privacy(retain: Shares, test: Shares) -> float:
     return float(sum(right) / 2)
 
 
-def loss_attack(forget: Shares, unseen: Shares, seed: int = 0) -> float:
+def loss_attack(forget: Confidences, unseen: Confidences, seed: int = 0) -> float:
     """Accuracy of telling the forget set from unseen images by their loss; 0.5 is ideal.
 
     As in the starter kit: as many of each, logistic regression, the mean of ten stratified random splits.
@@ -104,93 +104,15 @@ def loss_attack(forget: Shares, unseen: Shares, seed: int = 0) -> float:
     return float(cross_val_score(LogisticRegression(), losses, labels, cv=splits, scoring="accuracy").mean())
 
 
-def modified_entropy(chances: Shares, labels: NDArray[np.int64]) -> Shares:
-    """Entropy that knows the true class: 0 for a sure right answer, large for a sure wrong one, (N,), natural log.
-
-    -(1 - p_y) log p_y - sum over the other classes of p_i log(1 - p_i), row by row. The formula in the code of several
-    unlearning papers differs: it takes log p for log(1 - p) and mixes the rows' labels.
-
-    Args:
-        chances: Softmax probabilities, (N, K).
-        labels: True classes, (N,).
-
-    Paper: Song and Mittal, equation 8.
-    """
-    rows = np.arange(len(labels))
-    of_true = chances[rows, labels]
-    others = -chances * np.log(np.maximum(1 - chances, _SMALLEST))
-    others[rows, labels] = 0.0
-    own: Shares = -(1 - of_true) * np.log(np.maximum(of_true, _SMALLEST))
-    total: Shares = own + others.sum(axis=1)
-    return total
-
-
-@dataclass(frozen=True)
-class ThresholdCurve:
-    """The attack that calls an image a member where its score reaches a threshold, at every threshold that matters.
-
-    Attributes:
-        thresholds: Ascending, (T,).
-        missed: Share of members called non-members, (T,).
-        false_alarms: Share of non-members called members, (T,).
-    """
-
-    thresholds: Shares
-    missed: Shares
-    false_alarms: Shares
-
-    @property
-    def advantage(self) -> Shares:
-        """True alarms less false alarms, (T,): 0 tells nothing, 1 everything."""
-        return 1 - self.missed - self.false_alarms
-
-    @property
-    def best(self) -> int:
-        """Where the advantage is largest."""
-        return int(self.advantage.argmax())
-
-
-def threshold_curve(members: Shares, others: Shares, points: int = 400) -> ThresholdCurve:
-    """Both error rates over thresholds on a score that is higher for members, exact at each threshold given.
-
-    Args:
-        members: Scores of images that were trained on.
-        others: Scores of images that were not.
-        points: At most so many thresholds, evenly among all scores that occur; the best one is always among them.
-    """
-    scores = np.unique(np.concatenate([members, others]))
-    thresholds = np.append(scores, np.nextafter(scores[-1], np.inf))
-    missed = np.searchsorted(np.sort(members), thresholds, side="left") / len(members)
-    alarms = 1 - np.searchsorted(np.sort(others), thresholds, side="left") / len(others)
-    best = int((1 - missed - alarms).argmax())
-    kept = np.linspace(0, len(thresholds) - 1, min(points, len(thresholds))).round().astype(int)
-    kept = np.union1d(kept, [best])
-    return ThresholdCurve(thresholds[kept], missed[kept], alarms[kept])
-
-
-def attack_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """In which order images are taken for the attacks, as positions (N,).
-
-    As published it is the source's own order. Where that goes class by class (folders), the first images would be of the
-    first classes only: there it is the first image of every class, then the second, and so on.
-    """
-    n = len(labels)
-    if n < 2 or (np.diff(labels) < 0).any():
-        return np.arange(n)
-    starts = np.searchsorted(labels, labels, side="left")
-    order: NDArray[np.int64] = np.lexsort((labels, np.arange(n) - starts)).astype(np.int64)
-    return order
-
-
-def measured(
-    retain: Shares, forget: Shares, test: Shares, held_out: Shares | None = None
+def all_attacks(
+    retain: Confidences, forget: Confidences, test: Confidences, held_out: Confidences | None = None
 ) -> Mapping[str, Any]:
     """All attacks on one model, as plain values; None where there are too few images.
 
     Args:
-        retain: Retained training images, in the order of `attack_order`.
+        retain: Retained training images.
         forget: The forget set.
-        test: Test images (of the retained classes), in the order of `attack_order`.
+        test: Test images (of the retained classes).
         held_out: Test images of the forgotten classes: what the loss attack compares with where there are any. Against
             other classes, any model that gives the class low confidence would look as if it had forgotten.
     """

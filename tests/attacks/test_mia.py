@@ -1,19 +1,10 @@
-"""Membership attacks against scikit-learn's own answers, tables by hand and plain counting."""
+"""The published attacks against scikit-learn's own answers and plain counting."""
 
 import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from unlearn_core.attacks.membership import (
-    attack_order,
-    confidence_attack,
-    efficacy,
-    loss_attack,
-    measured,
-    modified_entropy,
-    privacy,
-    threshold_curve,
-)
+from unlearn_core.attacks.mia import all_attacks, confidence_attack, efficacy, loss_attack, privacy
 
 
 def confidences(n, shift, spread=3.0, seed=0):
@@ -90,66 +81,16 @@ def test_the_loss_attack_tells_what_differs_and_nothing_else():
     assert loss_attack(np.zeros(20), np.ones(20)) == 1.0  # a confidence of zero has a finite loss here
 
 
-def test_modified_entropy_by_hand():
-    chances = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]])
-    labels = np.array([0, 2, 0, 1])
-    by_hand = [
-        0.3 * 0.356675 + 0.2 * 0.223144 + 0.1 * 0.105361,
-        0.9 * 2.302585 + 0.7 * 1.203973 + 0.2 * 0.223144,
-        0.0,
-        0.5 * 0.693147 + 0.5 * 0.693147,
-    ]
-    assert modified_entropy(chances, labels) == pytest.approx(by_hand, abs=1e-5)
-    wrong = modified_entropy(np.array([[1.0, 0.0]]), np.array([1]))
-    assert np.isfinite(wrong).all() and wrong[0] > 100
-
-
-def test_modified_entropy_of_a_row_knows_nothing_of_the_others():
-    """What the released code gets wrong."""
-    rng = np.random.default_rng(0)
-    chances, labels = rng.dirichlet(np.ones(5), 40), rng.integers(0, 5, 40)
-    alone = [modified_entropy(chances[i : i + 1], labels[i : i + 1])[0] for i in range(40)]
-    assert modified_entropy(chances, labels) == pytest.approx(alone)
-
-
-def test_the_threshold_curve_counts():
-    members, others = np.array([0.9, 0.8, 0.8, 0.4]), np.array([0.1, 0.4, 0.85])
-    curve = threshold_curve(members, others)
-    for t, missed, alarms, advantage in zip(
-        curve.thresholds, curve.missed, curve.false_alarms, curve.advantage, strict=True
-    ):
-        assert missed == pytest.approx(sum(m < t for m in members) / 4)
-        assert alarms == pytest.approx(sum(o >= t for o in others) / 3)
-        assert advantage == pytest.approx((1 - missed) - alarms)
-    assert (curve.false_alarms[0], curve.missed[-1], curve.false_alarms[-1]) == (1.0, 1.0, 0.0)
-    # At 0.4 all members and two of three others: 1/3. At 0.8 three of four against one of three: 5/12, the best.
-    assert curve.thresholds[curve.best] == 0.8
-    assert curve.advantage[curve.best] == pytest.approx(3 / 4 - 1 / 3)
-
-
-def test_a_thinned_curve_keeps_its_best_threshold():
-    members, others = confidences(5000, 3), confidences(5000, 1, seed=1)
-    whole, thin = threshold_curve(members, others, points=10**6), threshold_curve(members, others, points=50)
-    assert len(thin.thresholds) <= 51 < len(whole.thresholds)
-    assert thin.advantage[thin.best] == whole.advantage[whole.best]
-
-
-def test_images_that_lie_class_by_class_are_taken_in_turn():
-    assert attack_order(np.array([2, 0, 1, 0])).tolist() == [0, 1, 2, 3]
-    assert attack_order(np.array([0, 0, 0, 1, 2, 2])).tolist() == [0, 3, 4, 1, 5, 2]
-    assert attack_order(np.array([], dtype=np.int64)).tolist() == []
-
-
 def test_all_attacks_on_one_model():
     retain, forget, test = confidences(300, 5), confidences(60, 4, seed=2), confidences(100, 3, seed=1)
-    values = measured(retain, forget, test)
+    values = all_attacks(retain, forget, test)
     assert values["efficacy"] == efficacy(retain[:100], test, forget)
     assert values["privacy"] == privacy(retain, test)
     assert (values["loss_attack"], values["loss_attack_against"]) == (loss_attack(forget, test), "test")
     assert (values["members"], values["non_members"]) == (100, 100)
     held_out = confidences(50, 0, seed=3)
-    whole_class = measured(retain, forget, test, held_out)
+    whole_class = all_attacks(retain, forget, test, held_out)
     assert whole_class["loss_attack"] == loss_attack(forget, held_out)
     assert whole_class["loss_attack_against"] == "test_forget"
-    few = measured(retain, forget[:3], test[:4])
+    few = all_attacks(retain, forget[:3], test[:4])
     assert few["loss_attack"] is None and few["privacy"] is None and 0 <= few["efficacy"] <= 1
