@@ -1,6 +1,5 @@
 """What an unlearning run tells beside accuracy: attacks, distance to retraining, and masks that hold."""
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +13,8 @@ from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
 from unlearn_core.running.kinds.registry import KINDS
 from unlearn_core.sparsify.mask import SparseMask, mask_in
+from unlearn_core.workflows import unlearn
 
-MODULE = sys.modules["unlearn_core.workflows.unlearn"]
 SHORT = {"epochs": 1, "batch_size": 30, "augment": "none", "precision": "float32"}
 
 
@@ -54,7 +53,7 @@ def sparse_file(trained, colour_card, tmp_path):
 
 
 def test_attacks_and_distances_are_those_of_the_models_themselves(opened, tmp_path, colours):
-    opened(MODULE)
+    opened(unlearn)
     result = run(tmp_path)
     split = split_dataset(colours, ForgetSpec(("green",)))
     after = open_model(tmp_path / "model.safetensors").model
@@ -93,7 +92,7 @@ def test_attacks_and_distances_are_those_of_the_models_themselves(opened, tmp_pa
 
 
 def test_without_retraining_there_is_nothing_to_compare_with(opened, tmp_path):
-    opened(MODULE)
+    opened(unlearn)
     result = run(tmp_path, controls="none", forget="", fraction=0.2)
     assert result["to_retrain"] is None and result["before_to_retrain"] is None
     assert result["after"]["mia"]["loss_attack_against"] == "test"
@@ -101,7 +100,7 @@ def test_without_retraining_there_is_nothing_to_compare_with(opened, tmp_path):
 
 def test_a_sparse_model_stays_sparse_and_is_compared_with_a_sparse_one(opened, tmp_path, sparse_file):
     path, keep = sparse_file
-    opened(MODULE, path)
+    opened(unlearn, path)
     result = run(tmp_path / "run")
     after = open_model(tmp_path / "run" / "model.safetensors")
     weights = dict(after.model.net.named_parameters())
@@ -116,7 +115,7 @@ def test_a_sparse_model_stays_sparse_and_is_compared_with_a_sparse_one(opened, t
 def test_plans_and_masks_combine(opened, tmp_path, sparse_file):
     """Channels of a sparse model are pruned, and what is left of its mask holds through fine-tuning."""
     path, keep = sparse_file
-    opened(MODULE, path)
+    opened(unlearn, path)
     result = run(
         tmp_path / "run", controls="retrain", method="tfidf_prune", params={"where": "inner", "ratio": 0.25}
     )

@@ -1,6 +1,5 @@
 """A sparse model from request to file: its sparsity, its card, its strict mask, its resumption."""
 
-import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -15,9 +14,9 @@ from unlearn_core.models.recipe import Recipe
 from unlearn_core.progress import RunCancelled, silent
 from unlearn_core.running.kinds.registry import KINDS
 from unlearn_core.sparsify.mask import mask_in
+from unlearn_core.workflows import sparsify
 from unlearn_core.workflows.sparsify import recorded
 
-MODULE = sys.modules["unlearn_core.workflows.sparsify"]  # the package's own name for it is the function
 RECIPE = {"epochs": 2, "lr": 0.05, "batch_size": 20, "augment": "none", "precision": "float32"}
 
 ANEW = {"dense": "anew", "rewind": "init", "epochs": 1}
@@ -35,7 +34,7 @@ def run(asked, folder, report=silent):
 
 
 def test_writes_a_sparse_model_whose_card_says_so(opened, tmp_path, colours):
-    loaded = opened(MODULE)
+    loaded = opened(sparsify)
     result = run(request(), tmp_path)
     model = open_model(tmp_path / "model.safetensors")
     weights = [p.detach() for p in model.model.net.parameters() if p.ndim == 4]
@@ -56,7 +55,7 @@ def test_writes_a_sparse_model_whose_card_says_so(opened, tmp_path, colours):
 
 
 def test_a_strict_mask_knows_only_the_retain_set(opened, tmp_path, colours):
-    opened(MODULE)
+    opened(sparsify)
     result = run(request(strict=True, forget="green", params=ANEW), tmp_path)
     assert 0 < result["overlap"]["iou"] < 1
     assert result["overlap"]["iou"] > result["overlap"]["chance"]
@@ -66,11 +65,11 @@ def test_a_strict_mask_knows_only_the_retain_set(opened, tmp_path, colours):
 
 
 def test_the_strict_mask_is_that_of_a_data_set_without_the_forget_set(opened, tmp_path, colours, monkeypatch):
-    opened(MODULE)
+    opened(sparsify)
     run(request(strict=True, forget="green", params=ANEW), tmp_path / "strict")
     kept = replace(colours, train=colours.train.select(colours.train.labels != 1))
-    loaded = opened(MODULE)
-    monkeypatch.setattr(MODULE, "open_both", lambda *args: (kept, loaded))
+    loaded = opened(sparsify)
+    monkeypatch.setattr(sparsify, "open_both", lambda *args: (kept, loaded))
     run(request(params=ANEW), tmp_path / "without")
     masks = []
     for name in ("strict", "without"):
@@ -80,7 +79,7 @@ def test_the_strict_mask_is_that_of_a_data_set_without_the_forget_set(opened, tm
 
 
 def test_strict_and_what_is_forgotten_go_together(opened, tmp_path):
-    opened(MODULE)
+    opened(sparsify)
     with pytest.raises(UnlearnError, match="needs to know what will be forgotten"):
         run(request(strict=True), tmp_path)
     with pytest.raises(UnlearnError, match="only a strict mask"):
@@ -93,7 +92,7 @@ def test_strict_and_what_is_forgotten_go_together(opened, tmp_path):
 
 def test_goes_on_where_it_was_stopped(opened, tmp_path):
     imp = request("imp", {"rate": 0.5, "rewind": "none", "epochs": 1})
-    opened(MODULE)
+    opened(sparsify)
     run(imp, tmp_path / "whole")
     seen = []
 
@@ -118,14 +117,14 @@ def test_a_recipe_is_trusted_only_where_it_made_these_weights(opened, colours, c
     known = {"recipe": RECIPE, "seed": 4, "data_digest": colours.digest}
 
     def of(**facts):
-        return recorded(opened(MODULE, card=replace(colour_card, facts={**known, **facts})), colours)
+        return recorded(opened(sparsify, card=replace(colour_card, facts={**known, **facts})), colours)
 
     assert of() == (Recipe(**RECIPE), 4)
     assert of(data_digest="other") is None
     assert of(unlearned_from="abc") is None
     assert of(sparsity={"measured": 0.5}) is None
     assert of(command="python -m unlearn_core train --init bundled:x") is None
-    assert recorded(opened(MODULE), colours) is None  # a card without seed
+    assert recorded(opened(sparsify), colours) is None  # a card without seed
 
 
 def test_a_model_that_lost_channels_can_be_made_sparse_too(opened, tmp_path, trained, colours, colour_card):
@@ -135,7 +134,7 @@ def test_a_model_that_lost_channels_can_be_made_sparse_too(opened, tmp_path, tra
     plan = PruningPlan((group,))
     pruned = Classifier(remove(net, plan, torch.zeros(size)), trained.normalization)
     save_model(tmp_path / "cut.safetensors", pruned, colour_card, plan)
-    opened(MODULE, tmp_path / "cut.safetensors")
+    opened(sparsify, tmp_path / "cut.safetensors")
     result = run(request(), tmp_path / "run")
     sparse = open_model(tmp_path / "run" / "model.safetensors")
     assert sparse.plan.channels == {"layer3.0.conv1": (0, 3, 5)}
