@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 README, CONTRIBUTING, DOCS = ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs"
 PAGES = [README, CONTRIBUTING, *sorted(DOCS.glob("*.md"))]
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:typer")  # its quarrel with Click
+
 FIRST_COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/streamlit run app.py",
     "bash .ci/check",
@@ -183,11 +185,10 @@ def flower(words: Sequence[str]) -> None:
 
 
 def flwr(words: Sequence[str]) -> None:
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # Typer's quarrel with Click
-        import typer  # comes with Flower
+    import typer  # comes with Flower
 
-        group = typer.main.get_command(installed("flwr"))
-        group.commands[words[0]].commands[words[1]].make_context(words[1], list(words[2:]))
+    group = typer.main.get_command(installed("flwr"))
+    group.commands[words[0]].commands[words[1]].make_context(words[1], list(words[2:]))
 
 
 def tool(words: Sequence[str]) -> None:
