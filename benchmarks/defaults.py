@@ -12,7 +12,7 @@ from unlearn_core.checkpoints.model_files import fresh_model
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.results.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.results.evaluation import tabulate, test_predictions
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
@@ -24,8 +24,8 @@ def ladder(loaded, dataset, method, target, params):
     rungs = []
 
     def observe(rung, model):
-        plain = to_plain(tabulate(split, test_predictions(model, split)))
-        rungs.append((rung, plain["forget_test_accuracy"], plain["retain_test_accuracy"]))
+        tested = tabulate(split, test_predictions(model, split))
+        rungs.append((rung, tested.forget_test_accuracy, tested.retain_test_accuracy))
         return {}
 
     task = Task(split, 0, silent, observe, lambda seed: fresh_model(loaded.card, seed))

@@ -31,7 +31,7 @@ from unlearn_core.federated.job import Job, split_of, write_job
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled
-from unlearn_core.results.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.results.evaluation import tabulate, test_predictions
 from unlearn_core.workflows.ends import open_both
 
 PAPER = {"cifar10/resnet": 8.9, "cifar10/vgg": 7.9, "cifar100/resnet": 9.9, "cifar100/vgg": 8.4}
@@ -190,8 +190,8 @@ def accuracy(loaded, asked, forget):
     """Test accuracy of the original model, as the ladder tells it."""
     dataset = align_classes(open_dataset(parse_dataset(asked["data"])), loaded.card.classes)
     split = split_of(dataset, forget)
-    told = to_plain(tabulate(split, test_predictions(loaded.model, split)))
-    return {name: told[name] for name in ("forget_test_accuracy", "retain_test_accuracy")}
+    tested = tabulate(split, test_predictions(loaded.model, split))
+    return {name: getattr(tested, name) for name in ("forget_test_accuracy", "retain_test_accuracy")}
 
 
 def shown(told):

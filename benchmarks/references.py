@@ -10,12 +10,14 @@ the threads that the app takes, and every stored time becomes that times the epo
 import argparse
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.record import machine
 from unlearn_core.checkpoints.catalog import ASSETS
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
+from unlearn_core.results.plain import to_plain
 from unlearn_core.store.files import plain_json, write_text
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.workflows.ends import open_both
@@ -50,10 +52,9 @@ def main():
             "machine": machine(),
             "command": f"python -m benchmarks.references --model {args.model} --data {dataset.spec.name}",
         }
-        stored["retrain"][split.digest] = {**part, "forgot": [name]}
+        stored["retrain"][split.digest] = to_plain(replace(part, forgot=(name,)))
         write_text(path, json.dumps(plain_json(stored)) + "\n")
-        plain = part["evaluation"]
-        print(f"{name}: retain {plain['retain_test_accuracy']:.1%}, {part['seconds']:.0f} s", flush=True)
+        print(f"{name}: retain {part.evaluation.retain_test_accuracy:.1%}, {part.seconds:.0f} s", flush=True)
 
 
 def time_again(path, loaded, split, retrain):
@@ -61,7 +62,7 @@ def time_again(path, loaded, split, retrain):
     stored = json.loads(path.read_text())
     with tempfile.TemporaryDirectory() as folder:
         params = method_params(retrain, {"epochs": 1}, loaded.card)
-        epoch = Parts(Path(folder), loaded, split, 0, silent).run(retrain, params)["seconds"]
+        epoch = Parts(Path(folder), loaded, split, 0, silent).run(retrain, params).seconds
     for part in stored["retrain"].values():
         part["seconds"] = round(epoch * part["params"]["epochs"], 1)
         for number, rung in enumerate(part["ladder"], start=1):

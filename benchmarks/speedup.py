@@ -25,7 +25,7 @@ from unlearn_core.data.sets import Dataset
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled, silent
-from unlearn_core.results.evaluation import tabulate, test_predictions, to_plain
+from unlearn_core.results.evaluation import tabulate, test_predictions
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
@@ -42,12 +42,12 @@ class Watch:
     def __call__(self, rung, model):
         """Notes the accuracies at a rung; the clock stands still meanwhile."""
         self.spent += time.perf_counter() - self.since
-        plain = to_plain(tabulate(self.split, test_predictions(model, self.split)))
+        tested = tabulate(self.split, test_predictions(model, self.split))
         here = {
             "rung": rung,
             "seconds": self.spent,
-            "forget": plain["forget_test_accuracy"],
-            "retain": plain["retain_test_accuracy"],
+            "forget": tested.forget_test_accuracy,
+            "retain": tested.retain_test_accuracy,
         }
         self.rungs.append(here)
         print(here, flush=True)
@@ -103,8 +103,8 @@ def main():
         )
     dataset = Dataset(dataset.spec, dataset.classes, train, test, dataset.digest, dataset.notes)
     split = split_dataset(dataset, ForgetSpec((args.forget,)))
-    original = to_plain(tabulate(split, test_predictions(loaded.model, split)))
-    goal = original["retain_test_accuracy"] - args.slack
+    original = tabulate(split, test_predictions(loaded.model, split))
+    goal = original.retain_test_accuracy - args.slack
 
     def unlearned(here):
         return here["rung"] != "pruned" and here["retain"] >= goal and here["forget"] <= args.gone
@@ -123,7 +123,7 @@ def main():
     row = {
         "model": loaded.card.name,
         "train images": len(split.retain),
-        "original retain": f"{original['retain_test_accuracy']:.1%}",
+        "original retain": f"{original.retain_test_accuracy:.1%}",
         "unlearned forget / retain": f"{ours[-1]['forget']:.1%} / {reached:.1%}",
         "s": round(ours[-1]["seconds"], 1),
         "retrained retain": f"{theirs[-1]['retain']:.1%}",

@@ -28,6 +28,8 @@ from unlearn_core.home import home
 from unlearn_core.models.inference import choose_device
 from unlearn_core.params import plain
 from unlearn_core.progress import silent
+from unlearn_core.results.plain import to_plain
+from unlearn_core.results.result import ForgetSet, UnlearnResult
 from unlearn_core.running.kinds.registry import run_workflow
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.unlearning.registry import METHODS, find_method
@@ -94,31 +96,32 @@ def measured(args, sparsity, seed, variants):
             continue
         if name == "retrain":
             retrained, before = main, parts.before()
-        result = {
-            **main,
-            "method": name,
-            "params": plain(params),
-            "chosen": how_chosen(
+        result = UnlearnResult(
+            method=name,
+            params=plain(params),
+            chosen=how_chosen(
                 method.published, plain(params), plain(method_params(method, {}, loaded.card)), tuned=False
             ),
-            "inputs": inputs_of(dataset, loaded),
-            "forget": {"classes": list(args.forget), "fraction": args.fraction, "digest": split.digest},
-            "before": before["evaluation"],
-            "after": main["evaluation"],
-            "controls": {},
-            "to_retrain": to_retrain(main, retrained),
-            "before_to_retrain": to_retrain(before, retrained),
-        }
-        found = trials_of(args.name, result, {"settings": {"seed": seed}}, facts)
+            inputs=inputs_of(dataset, loaded),
+            forget=ForgetSet(classes=tuple(args.forget), fraction=args.fraction, digest=split.digest),
+            seconds=main.seconds,
+            before=before.evaluation,
+            after=main.evaluation,
+            ladder=main.ladder,
+            sparsity=main.sparsity,
+            facts=main.facts,
+            to_retrain=to_retrain(main, retrained),
+            before_to_retrain=to_retrain(before, retrained),
+        )
+        found = trials_of(args.name, to_plain(result), {"settings": {"seed": seed}}, facts)
         trials += found if name == "retrain" else found[1:]
-        evaluation = main["evaluation"]
+        measures = main.evaluation.measures
         row = {
             "sparsity": f"{sparsity:g}",
             "seed": seed,
             "method": slug,
-            **{k: _percent(v) for k, v in (("UA", evaluation["ua"]), ("MIA", evaluation["mia"]["efficacy"]))},
-            **{k: _percent(evaluation[k.lower()]) for k in ("RA", "TA")},
-            "seconds": main["seconds"],
+            **{k: _percent(getattr(measures, k.lower())) for k in ("UA", "MIA", "RA", "TA")},
+            "seconds": main.seconds,
             "took": round(time.perf_counter() - started, 1),
         }
         print_table([row], header=False)

@@ -12,6 +12,7 @@ from pages.parts.forget import ahead, form, preview, start
 from pages.parts.opened import opened, store
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
+from unlearn_core.results.result import Part
 from unlearn_core.store.runs import RunRecord, RunState
 
 
@@ -136,7 +137,7 @@ def _time_and_reference(
     return told
 
 
-def _reference(chosen: selection.Selection, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def _reference(chosen: selection.Selection, settings: Mapping[str, Any]) -> Part | None:
     """What retraining gave, where that is stored for this bundled model and what is to be forgotten."""
     if not chosen.model.startswith("bundled:"):
         return None
@@ -159,7 +160,7 @@ def _reference(chosen: selection.Selection, settings: Mapping[str, Any]) -> dict
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _stored(
     model: str, data: str, classes: tuple[str, ...], fraction: float, seed: int, _loaded: Any, _data: Any
-) -> dict[str, Any] | None:
+) -> Part | None:
     from unlearn_core.data.split import ForgetSpec, split_dataset
     from unlearn_core.workflows.unlearn import stored_reference
 

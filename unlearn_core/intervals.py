@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist, fmean, stdev
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,7 @@ class Mean(Interval):
     count: int = 0
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """How many of how many, images classified rightly for the most part."""
 
     correct: int
@@ -74,6 +74,11 @@ class Tally:
     def share(self) -> float:
         """In [0, 1]; NaN of nothing."""
         return self.correct / self.total if self.total else math.nan
+
+    @property
+    def known_share(self) -> float | None:
+        """In [0, 1]; None of nothing."""
+        return self.share if self.total else None
 
 
 def wilson(tally: Tally, level: float = LEVEL) -> Interval:

@@ -84,13 +84,13 @@ def test_the_loss_attack_tells_what_differs_and_nothing_else():
 def test_all_attacks_on_one_model():
     retain, forget, test = confidences(300, 5), confidences(60, 4, seed=2), confidences(100, 3, seed=1)
     values = all_attacks(retain, forget, test)
-    assert values["efficacy"] == efficacy(retain[:100], test, forget)
-    assert values["privacy"] == privacy(retain, test)
-    assert (values["loss_attack"], values["loss_attack_against"]) == (loss_attack(forget, test), "test")
-    assert (values["members"], values["non_members"]) == (100, 100)
+    assert values.efficacy == efficacy(retain[:100], test, forget)
+    assert values.privacy == privacy(retain, test)
+    assert (values.loss_attack, values.loss_attack_against) == (loss_attack(forget, test), "test")
+    assert (values.members, values.non_members) == (100, 100)
     held_out = confidences(50, 0, seed=3)
     whole_class = all_attacks(retain, forget, test, held_out)
-    assert whole_class["loss_attack"] == loss_attack(forget, held_out)
-    assert whole_class["loss_attack_against"] == "test_forget"
+    assert whole_class.loss_attack == loss_attack(forget, held_out)
+    assert whole_class.loss_attack_against == "test_forget"
     few = all_attacks(retain, forget[:3], test[:4])
-    assert few["loss_attack"] is None and few["privacy"] is None and 0 <= few["efficacy"] <= 1
+    assert few.loss_attack is None and few.privacy is None and 0 <= few.efficacy <= 1

@@ -51,36 +51,36 @@ def test_plain_average_follows_the_small_client_and_counts_do_not() -> None:
     parts = [stats([90, 50, 50], 0, lift=3), stats([1, 50, 50], 1, lift=7)]
     privacy = Privacy()
     told = compared(parts, "counts", parts, parts, PLANNER, [0], privacy, 10)
-    assert told is not None and told["channels"] == 2
-    assert told["run"] == 1.0  # the law: sums over clients are the sums over all images
+    assert told is not None and told.channels == 2
+    assert told.run == 1.0  # the law: sums over clients are the sums over all images
     # By counts channel 7 is raised by 5/91 only; in the plain average by 5/2, as much as channel 3.
     exact = PLANNER.channels(add_stats(parts), [0])
     assert exact is not None and ("conv", 7) not in exact
     plain = PLANNER.channels(average_stats(parts), [0])
     assert plain is not None and ("conv", 7) in plain
-    assert told["plain"] == told["plain_by_class"][0] == 0.5
-    assert told["alone"][0] == overlap(PLANNER.channels(parts[0], [0]), exact)
+    assert told.plain == told.plain_by_class[0] == 0.5
+    assert told.alone[0] == overlap(PLANNER.channels(parts[0], [0]), exact)
 
 
 def test_what_a_floor_hides_is_counted_and_ends_the_plan() -> None:
     parts = [stats([30, 4, 4], 0, lift=3), stats([12, 4, 4], 1, lift=3)]
     told = compared(parts, "counts", parts, parts, PLANNER, [0], Privacy(), 10)
     assert told is not None
-    floors = {f["k"]: f for f in told["floors"]}
+    floors = {f.k: f for f in told.floors}
     assert tuple(floors) == FLOORS
-    assert floors[1] == {"k": 1, "agreement": 1.0, "hidden": 0.0}
-    assert floors[5]["hidden"] == pytest.approx(16 / 58)
-    assert floors[20]["hidden"] == pytest.approx(28 / 58) and floors[20]["agreement"] is not None
-    assert floors[50]["agreement"] is None
+    assert vars(floors[1]) == {"k": 1, "agreement": 1.0, "hidden": 0.0}
+    assert floors[5].hidden == pytest.approx(16 / 58)
+    assert floors[20].hidden == pytest.approx(28 / 58) and floors[20].agreement is not None
+    assert floors[50].agreement is None
 
 
 def test_noise_wears_the_plan_down_to_chance() -> None:
     parts = [stats([200, 200, 200], seed, lift=3) for seed in range(4)]
     told = compared(parts, "counts", parts, parts, PLANNER, [0], Privacy(clip=0.1), 10)
     assert told is not None
-    course = [e["agreement"] for e in told["epsilons"]]
+    course = [e.agreement for e in told.epsilons]
     assert course[-1] == 1.0 and course[0] < 0.8
-    assert all(e["low"] <= e["agreement"] <= e["high"] for e in told["epsilons"])
+    assert all(e.low <= e.agreement <= e.high for e in told.epsilons)
 
 
 def test_a_class_that_nobody_holds_has_no_exact_plan() -> None:

@@ -11,9 +11,10 @@ from unlearn_core.checkpoints.model_files import open_model
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.federated import coordinator
 from unlearn_core.federated.client_stats import REPORTED
-from unlearn_core.federated.coordinator import OUTCOME, conduct
+from unlearn_core.federated.coordinator import conduct
 from unlearn_core.federated.finished_round import FinishedRound, load_round, save_round
 from unlearn_core.federated.job import Job, read_job, write_job
+from unlearn_core.federated.outcome import OUTCOME
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.federated.server import Server
 from unlearn_core.params import build, plain

@@ -10,7 +10,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.federated import validate
 from unlearn_core.federated.messages import Answer, Question, SecureSum, Transport, fingerprint, state_of
 from unlearn_core.federated.privacy import Privacy
-from unlearn_core.federated.roster import Member, Roster
+from unlearn_core.federated.roster import Roster
 from unlearn_core.federated.rules import Rules
 from unlearn_core.federated.secure_stats import secure_stats
 from unlearn_core.federated.server import Server
@@ -20,6 +20,7 @@ from unlearn_core.models.specs import card_to_plain
 from unlearn_core.params import plain
 from unlearn_core.progress import silent
 from unlearn_core.results.evaluation import predictions
+from unlearn_core.results.exchanges import Member
 
 RECIPE = Recipe(epochs=1, lr=0.01, batch_size=20, augment="none", precision="float32")
 

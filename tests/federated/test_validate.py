@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from unlearn_core.federated import validate
 from unlearn_core.federated.messages import Answer
-from unlearn_core.federated.roster import Member
 from unlearn_core.federated.validate import schema_of
+from unlearn_core.results.exchanges import Member
 
 MEMBER = Member(node=7, client=0, images=20, train_images=12)
 

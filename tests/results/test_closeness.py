@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unlearn_core.results.closeness import (
+    Measures,
     agreement,
     js_divergence,
     noise_floor,
@@ -15,18 +16,18 @@ from unlearn_core.results.closeness import (
 )
 
 
-def evaluated(ua, mia, ra, ta):
-    return {"ua": ua, "ra": ra, "ta": ta, "mia": {"efficacy": mia} if mia is not None else None}
+def measured(ua, mia, ra, ta):
+    return Measures(ua, mia, ra, ta)
 
 
 def test_tow_by_hand():
     """Forget accuracy 10 against 0, retain 98 against 100, test 92 against 94: 0.9 x 0.98 x 0.98 = 0.8644."""
     assert tow(0.10, 0.02, 0.02) == pytest.approx(0.8644, abs=1e-4)
-    gaps = to_retrain(evaluated(0.90, 0.7, 0.98, 0.92), evaluated(1.0, 1.0, 1.0, 0.94))
-    assert gaps["tow"] == pytest.approx(0.8644, abs=1e-4)
-    assert gaps["tow_mia"] == pytest.approx(0.7 * 0.98 * 0.98)
-    assert gaps["gaps"] == pytest.approx({"ua": 0.1, "mia": 0.3, "ra": 0.02, "ta": 0.02})
-    assert gaps["avg_gap"] == pytest.approx(0.11)
+    gaps = to_retrain(measured(0.90, 0.7, 0.98, 0.92), measured(1.0, 1.0, 1.0, 0.94))
+    assert gaps.tow == pytest.approx(0.8644, abs=1e-4)
+    assert gaps.tow_mia == pytest.approx(0.7 * 0.98 * 0.98)
+    assert vars(gaps.gaps) == pytest.approx({"ua": 0.1, "mia": 0.3, "ra": 0.02, "ta": 0.02})
+    assert gaps.avg_gap == pytest.approx(0.11)
 
 
 # SalUn's table 1 (CIFAR-10, ResNet-18, 10 % random): UA, RA, TA, MIA and the printed average gap, all in per cent.
@@ -43,14 +44,14 @@ PUBLISHED = {
 @pytest.mark.parametrize("method", PUBLISHED)
 def test_the_published_average_gaps(method):
     *values, average = PUBLISHED[method]
-    plain = [evaluated(ua / 100, mia / 100, ra / 100, ta / 100) for ua, ra, ta, mia in (values, RETRAINED)]
-    assert 100 * to_retrain(*plain)["avg_gap"] == pytest.approx(average, abs=0.011)
+    measures = [measured(ua / 100, mia / 100, ra / 100, ta / 100) for ua, ra, ta, mia in (values, RETRAINED)]
+    assert 100 * to_retrain(*measures).avg_gap == pytest.approx(average, abs=0.011)
 
 
 def test_what_is_missing_stays_unknown():
-    gaps = to_retrain(evaluated(0.9, None, 1.0, 0.9), evaluated(1.0, 1.0, 1.0, 0.9))
-    assert gaps["gaps"]["mia"] is None and gaps["avg_gap"] is None and gaps["tow_mia"] is None
-    assert gaps["tow"] == pytest.approx(0.9)
+    gaps = to_retrain(measured(0.9, None, 1.0, 0.9), measured(1.0, 1.0, 1.0, 0.9))
+    assert gaps.gaps.mia is None and gaps.avg_gap is None and gaps.tow_mia is None
+    assert gaps.tow == pytest.approx(0.9)
 
 
 def test_js_divergence_by_hand():
@@ -69,16 +70,16 @@ def test_agreement_counts():
 
 def test_the_noise_floor_is_the_mean_over_pairs_of_retrained_models():
     three = [
-        evaluated(0.05, 0.10, 1.0, 0.94),
-        evaluated(0.06, 0.12, 1.0, 0.95),
-        evaluated(0.08, 0.10, 0.99, 0.94),
+        measured(0.05, 0.10, 1.0, 0.94),
+        measured(0.06, 0.12, 1.0, 0.95),
+        measured(0.08, 0.10, 0.99, 0.94),
     ]
     floor = noise_floor(three)
-    assert floor["gaps"] == pytest.approx(
+    assert vars(floor.gaps) == pytest.approx(
         {"ua": (1 + 3 + 2) / 300, "mia": (2 + 0 + 2) / 300, "ra": (0 + 1 + 1) / 300, "ta": (1 + 0 + 1) / 300}
     )
-    assert floor["avg_gap"] == pytest.approx(sum(floor["gaps"].values()) / 4)
-    assert floor["seeds"] == 3
-    assert noise_floor(three[:1])["avg_gap"] is None
-    assert within_floor(0.02, floor["gaps"]["ua"]) and not within_floor(0.021, floor["gaps"]["ua"])
+    assert floor.avg_gap == pytest.approx(sum(floor.gaps) / 4)
+    assert floor.seeds == 3
+    assert noise_floor(three[:1]).avg_gap is None
+    assert within_floor(0.02, floor.gaps.ua) and not within_floor(0.021, floor.gaps.ua)
     assert not within_floor(None, 0.1) and not within_floor(0.0, None)

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 from unlearn_core.errors import UnlearnError
+from unlearn_core.intervals import Tally
+from unlearn_core.results.evaluation import Evaluation, MembershipAttacks
+from unlearn_core.results.plain import to_plain
+from unlearn_core.results.result import UnlearnResult
 from unlearn_core.running.command.main import main
 from unlearn_core.store.runs import RunState, RunStore
 
@@ -142,20 +146,11 @@ def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_pa
 
     def followed(kind, request, device):
         asked.append(request["settings"])
-        values = {
-            "forget_test_accuracy": 0.5,
-            "retain_test_accuracy": 0.9,
-            "ua": 0.125,
-            "mia": {"efficacy": 0.75},
-        }
-        result = {
-            "before": values,
-            "pruned": None,
-            "after": values,
-            "controls": {},
-            "seconds": 1.0,
-            "notes": [],
-        }
+        confusion = ((9, 1), (1, 1))
+        tested = Evaluation(
+            ("a", "b"), (1,), confusion, forget_train=Tally(7, 8), mia=MembershipAttacks(efficacy=0.75)
+        )
+        result = to_plain(UnlearnResult(method="scrub", before=tested, after=tested, seconds=1.0))
         record = RunStore(tmp_path).create(kind, request, str(len(asked)), "cpu")
         return replace(record, result=result)
 
@@ -169,7 +164,7 @@ def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_pa
     assert main([*words, "1"]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].split()[:6] == ["forget", "retain", "UA", "MIA", "RA", "TA"]
-    assert shown[1].split() == ["before", "50.0%", "90.0%", "12.5%", "75.0%", "-", "-"]
+    assert shown[1].split() == ["before", "50.0%", "90.0%", "12.5%", "75.0%", "-", "90.0%"]
     assert main([*words, "1,x"]) == 2
     assert "Seeds can't be" in capsys.readouterr().err
     assert main([*words, "1,2", "--out", "model.safetensors"]) == 2

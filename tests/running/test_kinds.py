@@ -42,11 +42,18 @@ def _params(how: str) -> tuple[Setting, ...]:
     return settings_of(Stride) if how == "up" else ()
 
 
-def _count(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Count:
+    """How far it came."""
+
+    count: int
+
+
+def _count(request: Mapping[str, Any], folder: Path, report: Report) -> Count:
     steps, by = int(request["settings"]["steps"]), int(request["params"].get("by", 1))
     report(Progress("counting", steps, steps))
     (folder / "count.txt").write_text(str(steps * by))
-    return {"count": steps * by}
+    return Count(steps * by)
 
 
 TOY = Kind(
@@ -55,7 +62,8 @@ TOY = Kind(
     about="Count to a number.",
     request=CountRequest,
     code=f"{__name__}:_count",
-    summary=lambda result, wrote: f"Counted to {result['count']}{wrote}.",
+    result=Count,
+    summary=lambda result, wrote: f"Counted to {result.count}{wrote}.",
     params=Params(_params, of="how", heading="settings of counting {}"),
     required=lambda how: ("steps",),
     output=Output("count.txt", "where the number goes"),

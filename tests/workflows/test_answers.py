@@ -63,10 +63,10 @@ def test_attacks_and_distances_are_those_of_the_models_themselves(opened, tmp_pa
 
     retain = confidence(split.retain)[attack_order(split.retain.labels.numpy())]
     test = confidence(split.test)[attack_order(split.test.labels.numpy())]
-    attacks = result["after"]["mia"]
-    assert attacks["efficacy"] == pytest.approx(efficacy(retain[:40], test, confidence(split.forget)))
-    assert attacks["non_members"] == attacks["members"] == 40
-    assert attacks["loss_attack_against"] == "test_forget"
+    attacks = result.after.mia
+    assert attacks.efficacy == pytest.approx(efficacy(retain[:40], test, confidence(split.forget)))
+    assert attacks.non_members == attacks.members == 40
+    assert attacks.loss_attack_against == "test_forget"
 
     kept = load_answers(tmp_path / "membership_after.npz")
     assert 1 / (1 + np.exp(-kept["forget"].margin)) == pytest.approx(confidence(split.forget), abs=1e-5)
@@ -75,27 +75,27 @@ def test_attacks_and_distances_are_those_of_the_models_themselves(opened, tmp_pa
     files = {path.name for path in tmp_path.glob("membership_*.npz")}
     assert files == {f"membership_{name}.npz" for name in ("before", "after", "untouched", "retrain")}
 
-    near, retrained = result["to_retrain"], result["controls"]["retrain"]["evaluation"]
-    assert near["gaps"]["ra"] == pytest.approx(abs(result["after"]["ra"] - retrained["ra"]))
-    assert near["gaps"]["mia"] == pytest.approx(abs(attacks["efficacy"] - retrained["mia"]["efficacy"]))
+    near, retrained = result.to_retrain, result.controls["retrain"].evaluation
+    assert near.gaps.ra == pytest.approx(abs(result.after.ra - retrained.ra))
+    assert near.gaps.mia == pytest.approx(abs(attacks.efficacy - retrained.mia.efficacy))
     with np.load(tmp_path / "parts" / "retrain.npz") as stored:
         for name in ("forget", "retain", "test"):
             p, q = chances(after, getattr(split, name)).numpy(), stored[name].astype(float)
             m = (p + q) / 2
             js = ((p * np.log(p / m)).sum(1) + (q * np.log(q / m)).sum(1)).mean() / 2
-            assert near["js"][name] == pytest.approx(js, abs=1e-6)
-            assert near["agreement"][name] == pytest.approx((p.argmax(1) == q.argmax(1)).mean())
-    itself = result["controls"]["retrain"]["to_retrain"]
-    assert (itself["avg_gap"], itself["tow"], itself["js"]["forget"]) == (0, 1, 0)
-    untouched = result["controls"]["untouched"]["to_retrain"]
-    assert untouched == result["before_to_retrain"]
+            assert near.js[name] == pytest.approx(js, abs=1e-6)
+            assert near.agreement[name] == pytest.approx((p.argmax(1) == q.argmax(1)).mean())
+    itself = result.controls["retrain"].to_retrain
+    assert (itself.avg_gap, itself.tow, itself.js["forget"]) == (0, 1, 0)
+    untouched = result.controls["untouched"].to_retrain
+    assert untouched == result.before_to_retrain
 
 
 def test_without_retraining_there_is_nothing_to_compare_with(opened, tmp_path):
     opened(unlearn)
     result = run(tmp_path, controls="none", forget="", fraction=0.2)
-    assert result["to_retrain"] is None and result["before_to_retrain"] is None
-    assert result["after"]["mia"]["loss_attack_against"] == "test"
+    assert result.to_retrain is None and result.before_to_retrain is None
+    assert result.after.mia.loss_attack_against == "test"
 
 
 def test_a_sparse_model_stays_sparse_and_is_compared_with_a_sparse_one(opened, tmp_path, sparse_file):
@@ -106,8 +106,8 @@ def test_a_sparse_model_stays_sparse_and_is_compared_with_a_sparse_one(opened, t
     weights = dict(after.model.net.named_parameters())
     assert all(not weights[n].detach()[~k].any() for n, k in keep.items())
     share = 1 - sum(int(k.sum()) for k in keep.values()) / sum(k.numel() for k in keep.values())
-    assert result["sparsity"] == pytest.approx(share)
-    assert result["controls"]["retrain"]["sparsity"] == pytest.approx(share)
+    assert result.sparsity == pytest.approx(share)
+    assert result.controls["retrain"].sparsity == pytest.approx(share)
     assert after.card.facts["sparsity"]["measured"] == pytest.approx(share)
     assert mask_in(after.model.net, after.card.facts).sparsity() == pytest.approx(share)
 
@@ -130,5 +130,5 @@ def test_plans_and_masks_combine(opened, tmp_path, sparse_file):
         cut += len(group.channels)
     assert cut > 0
     share = 1 - sum(int(k.sum()) for k in keep.values()) / sum(k.numel() for k in keep.values())
-    assert result["sparsity"] == pytest.approx(share, abs=0.02)
-    assert result["controls"]["retrain"]["evaluation"]["ra"] is not None
+    assert result.sparsity == pytest.approx(share, abs=0.02)
+    assert result.controls["retrain"].evaluation.ra is not None

@@ -10,7 +10,7 @@ import pytest
 from unlearn_core.attacks.answers import load_answers
 from unlearn_core.checkpoints.model_files import open_model
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated.coordinator import OUTCOME
+from unlearn_core.federated.outcome import OUTCOME
 from unlearn_core.federated.request import FederatedRequest
 from unlearn_core.params import build
 from unlearn_core.progress import silent
@@ -159,8 +159,8 @@ def test_without_the_last_count_there_are_no_training_accuracies(tmp_path, monke
     monkeypatch.setattr(Server, "tallies", lambda self, ask: None)
     settings = {**TINY, "action": "train", "arch": "cifar_resnet20_a", "width": 0.125, "rounds": 0}
     result = federated({"settings": settings, "params": RECIPE}, tmp_path, silent)
-    assert result["after"]["retain_train"] is None
-    assert any("no accuracies on training images" in note for note in result["notes"])
+    assert result.after.retain_train is None
+    assert any("no accuracies on training images" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(

@@ -40,28 +40,28 @@ def test_writes_a_sparse_model_whose_card_says_so(opened, tmp_path, colours):
     weights = [p.detach() for p in model.model.net.parameters() if p.ndim == 4]
     zeros = sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights)
     assert zeros == pytest.approx(0.8, abs=1e-3)
-    assert result["sparsity"] == pytest.approx(zeros, abs=1e-9)
+    assert result.sparsity == pytest.approx(zeros, abs=1e-9)
     assert model.card.facts["sparsity"]["measured"] == pytest.approx(zeros)
     assert model.card.facts["sparsity"]["method"] == "omp"
-    assert model.card.facts["sparsity"]["seconds"] == result["seconds"] > 0
+    assert model.card.facts["sparsity"]["seconds"] == result.seconds > 0
     assert model.card.facts["sparsified_from"] == loaded.digest
     assert set(model.card.facts["recipe"]) == set(asdict(Recipe()))  # what retraining takes its settings from
     assert mask_in(model.model.net, model.card.facts).sparsity() == pytest.approx(zeros)
-    assert sum(row["weights"] for row in result["layers"].values()) == sum(w.numel() for w in weights)
-    assert result["after"]["test_accuracy"] == model.card.facts["accuracy"]
-    assert result["overlap"] is None and result["seconds"] > 0
-    assert len(result["ladder"]) == 2
+    assert sum(row.weights for row in result.layers.values()) == sum(w.numel() for w in weights)
+    assert result.after.test_accuracy == model.card.facts["accuracy"]
+    assert result.overlap is None and result.seconds > 0
+    assert len(result.ladder) == 2
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]  # no state is left behind
 
 
 def test_a_strict_mask_knows_only_the_retain_set(opened, tmp_path, colours):
     opened(sparsify)
     result = run(request(strict=True, forget="green", params=ANEW), tmp_path)
-    assert 0 < result["overlap"]["iou"] < 1
-    assert result["overlap"]["iou"] > result["overlap"]["chance"]
-    assert result["forget"]["classes"] == ["green"] and result["forget"]["images"] == 40
+    assert 0 < result.overlap.iou < 1
+    assert result.overlap.iou > result.overlap.chance
+    assert result.forget.classes == ("green",) and result.forget.images == 40
     blind = run(request("random", strict=True, forget="green"), tmp_path)
-    assert blind["overlap"]["iou"] == 1.0
+    assert blind.overlap.iou == 1.0
 
 
 def test_the_strict_mask_is_that_of_a_data_set_without_the_forget_set(opened, tmp_path, colours, monkeypatch):
@@ -139,5 +139,5 @@ def test_a_model_that_lost_channels_can_be_made_sparse_too(opened, tmp_path, tra
     sparse = open_model(tmp_path / "run" / "model.safetensors")
     assert sparse.plan.channels == {"layer3.0.conv1": (0, 3, 5)}
     assert sparse.model.net.layer3[0].conv1.out_channels == width - 3
-    assert result["layers"]["layer3.0.conv1"]["weights"] == net.layer3[0].conv1.weight[3:].numel()
-    assert result["facts"]["dense"] == "trained anew"
+    assert result.layers["layer3.0.conv1"].weights == net.layer3[0].conv1.weight[3:].numel()
+    assert result.facts["dense"] == "trained anew"

@@ -7,12 +7,13 @@ Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 202
 the starter kit of the NeurIPS 2023 machine unlearning challenge (the attack on losses).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from unlearn_core.results.evaluation import MembershipAttacks
 
 Confidences = NDArray[np.float64]
 
@@ -106,8 +107,8 @@ def loss_attack(forget: Confidences, unseen: Confidences, seed: int = 0) -> floa
 
 def all_attacks(
     retain: Confidences, forget: Confidences, test: Confidences, held_out: Confidences | None = None
-) -> Mapping[str, Any]:
-    """All attacks on one model, as plain values; None where there are too few images.
+) -> MembershipAttacks:
+    """All attacks on one model.
 
     Args:
         retain: Retained training images.
@@ -118,14 +119,14 @@ def all_attacks(
     """
     members = retain[: len(test)]
     unseen, against = (held_out, "test_forget") if held_out is not None and len(held_out) else (test, "test")
-    return {
-        "efficacy": efficacy(members, test, forget) if len(members) and len(test) and len(forget) else None,
-        "privacy": privacy(retain, test) if min(len(retain), len(test)) >= _FEWEST else None,
-        "loss_attack": loss_attack(forget, unseen) if min(len(forget), len(unseen)) >= _FEWEST else None,
-        "loss_attack_against": against,
-        "members": len(members),
-        "non_members": len(test),
-    }
+    return MembershipAttacks(
+        efficacy=efficacy(members, test, forget) if len(members) and len(test) and len(forget) else None,
+        privacy=privacy(retain, test) if min(len(retain), len(test)) >= _FEWEST else None,
+        loss_attack=loss_attack(forget, unseen) if min(len(forget), len(unseen)) >= _FEWEST else None,
+        loss_attack_against=against,
+        members=len(members),
+        non_members=len(test),
+    )
 
 
 _FEWEST = 10  # below, ten splits with a tenth held out have nothing to hold out

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,16 +149,19 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
-def measured_facts(net: nn.Module, tested: Mapping[str, Any]) -> dict[str, Any]:
+def measured_facts(
+    net: nn.Module, accuracy: float | None, per_class: Sequence[float | None]
+) -> dict[str, Any]:
     """What a card says of these very weights, and of no others: their test accuracy, and which they are.
 
     Args:
         net: The network.
-        tested: An evaluation of it, as `evaluation.to_plain` gives it, or a rung of a ladder.
+        accuracy: On all test images.
+        per_class: On those of each class, (K,).
     """
     return {
-        "accuracy": tested["test_accuracy"],
-        "per_class": tested["per_class"],
+        "accuracy": accuracy,
+        "per_class": list(per_class),
         "weights_digest": digest_of(net.state_dict()),
     }
 

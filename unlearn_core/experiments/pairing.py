@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from unlearn_core.experiments.grouping import level_of, one_a_seed
 from unlearn_core.experiments.trial import FEDERATED, Trial
-from unlearn_core.results.closeness import MEASURES, noise_floor
+from unlearn_core.results.closeness import Measures, noise_floor
 from unlearn_core.unlearning.registry import REFERENCE
 
 AVERAGE = "avg_gap"
@@ -85,10 +84,10 @@ def floor_of(reference: Trial, retrained: Sequence[Trial]) -> Floor:
     by_set: dict[str, list[Trial]] = defaultdict(list)
     for trial in one_a_seed(r for r in retrained if same_configuration(r, reference)):
         by_set[trial.digest].append(trial)
-    floor = noise_floor([evaluation_of(t) for t in max(by_set.values(), key=len, default=[])])
-    return {**floor["gaps"], AVERAGE: floor[AVERAGE]}
+    floor = noise_floor([measures_of(t) for t in max(by_set.values(), key=len, default=[])])
+    return {**vars(floor.gaps), AVERAGE: floor.avg_gap}
 
 
-def evaluation_of(trial: Trial) -> dict[str, Any]:
-    """As `measures` reads one."""
-    return {**{name: getattr(trial, name) for name in MEASURES}, "mia": {"efficacy": trial.mia}}
+def measures_of(trial: Trial) -> Measures:
+    """The trial's four measures."""
+    return Measures(trial.ua, trial.mia, trial.ra, trial.ta)

@@ -21,7 +21,7 @@ from unlearn_core.experiments.grouping import (
     scenarios,
     short,
 )
-from unlearn_core.experiments.pairing import AVERAGE, evaluation_of, floor_of, paired, references, standard
+from unlearn_core.experiments.pairing import AVERAGE, floor_of, measures_of, paired, references, standard
 from unlearn_core.experiments.trial import ORIGINAL, Trial, is_control
 from unlearn_core.intervals import Mean, student
 from unlearn_core.results.closeness import MEASURES, to_retrain
@@ -160,8 +160,7 @@ def avg_gap(family: Family, trial: Trial) -> float | None:
     reference = paired(trial, family.retrained.get(level_of(trial), ()))
     if reference is None:
         return None
-    gap: float | None = to_retrain(evaluation_of(trial), evaluation_of(reference))[AVERAGE]
-    return gap
+    return to_retrain(measures_of(trial), measures_of(reference)).avg_gap
 
 
 def values_at(family: Family, series: Series, level: Level) -> dict[str, Mean]:

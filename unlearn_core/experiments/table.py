@@ -10,9 +10,9 @@ from unlearn_core.experiments.grouping import grouped, key_of, level_of
 from unlearn_core.experiments.pairing import (
     AVERAGE,
     Floor,
-    evaluation_of,
     floor_of,
     is_reference,
+    measures_of,
     paired,
     references,
     same_clients,
@@ -122,10 +122,10 @@ def _row(
 ) -> Row:
     first = members[0]
     pairs = [(t, p) for t in members if (p := paired(t, retrained)) is not None]
-    near = [to_retrain(evaluation_of(t), evaluation_of(p)) for t, p in pairs]
+    near = [to_retrain(measures_of(t), measures_of(p)) for t, p in pairs]
     gaps = {
-        **{name: _known([n["gaps"][name] for n in near]) for name in MEASURES},
-        AVERAGE: _known([n[AVERAGE] for n in near]),
+        **{name: _known([getattr(n.gaps, name) for n in near]) for name in MEASURES},
+        AVERAGE: _known([n.avg_gap for n in near]),
     }
     gaps = {name: known for name, known in gaps.items() if known.count}
     floor = floor_of(pairs[0][1], retrained) if pairs else _NO_FLOOR
@@ -146,8 +146,8 @@ def _row(
         values={name: known for name, known in values.items() if known.count},
         gaps=gaps,
         signed={name: _mean([_less(getattr(t, name), getattr(p, name)) for t, p in pairs]) for name in MEASURES},
-        tow=_known([n["tow"] for n in near]),
-        tow_mia=_known([n["tow_mia"] for n in near]),
+        tow=_known([n.tow for n in near]),
+        tow_mia=_known([n.tow_mia for n in near]),
         js=_by_set([t.js for t in members]),
         agreement=_by_set([t.agreement for t in members]),
         reference=key_of(pairs[0][1]) if pairs else "",

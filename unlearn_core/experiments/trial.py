@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.results.closeness import values_of
 from unlearn_core.store.records import is_run_id
 from unlearn_core.unlearning.registry import METHODS, REFERENCE
 
@@ -229,7 +228,6 @@ def _base(digest: str, sparse: Plain) -> str:
 def _trial(shared: Plain, part: str, method: str, values: Plain, chosen: str) -> Trial:
     evaluation = values["evaluation"]
     attacks = evaluation.get("mia") or {}
-    measured: dict[str, Any] = values_of(evaluation)
     return Trial(
         **shared,
         part=part,
@@ -238,7 +236,8 @@ def _trial(shared: Plain, part: str, method: str, values: Plain, chosen: str) ->
         chosen=chosen,
         seconds=values.get("seconds"),
         preparing=_preparing(values.get("ladder") or ()),
-        **measured,
+        **{name: evaluation.get(name) for name in ("ua", "ra", "ta")},
+        mia=attacks.get("efficacy"),
         forget_test=evaluation.get("forget_test_accuracy"),
         per_class=tuple(evaluation["per_class"]),
         per_class_total=tuple(evaluation["per_class_total"]),

@@ -7,7 +7,6 @@ where one machine plays all clients, it can, and this is what it measures then.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from unlearn_core.federated.partition import Positions
 from unlearn_core.federated.privacy import Privacy, noisy, suppressed
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.progress import Progress, Report
+from unlearn_core.results.exchanges import Agreement, FloorAgreement, NoiseAgreement
 
 FLOORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Floors k that are tried: classes with fewer images at a client stay unreported."""
@@ -111,8 +111,8 @@ def compared(
     targets: Sequence[int],
     privacy: Privacy,
     least: int,
-) -> dict[str, Any] | None:
-    """Every plan beside the exact one, as plain shares in [0, 1]; None where there is no exact plan.
+) -> Agreement | None:
+    """Every plan beside the exact one; None where there is no exact plan.
 
     Args:
         reported: What the clients of the run reported, protected as the run asked for.
@@ -131,21 +131,21 @@ def compared(
     own = STATS_WEIGHTINGS[weighting](reported)
     plain = STATS_WEIGHTINGS["plain"](parts)
     k = len(whole.classes)
-    return {
-        "channels": len(exact),
-        "chance": by_chance(exact, planner.groups),
-        "run": overlap(planner.channels(own, targets, least), exact),
-        "plain": overlap(planner.channels(plain, targets, least), exact),
-        "plain_by_class": [
+    return Agreement(
+        channels=len(exact),
+        chance=by_chance(exact, planner.groups),
+        run=overlap(planner.channels(own, targets, least), exact),
+        plain=overlap(planner.channels(plain, targets, least), exact),
+        plain_by_class=tuple(
             overlap(planner.channels(plain, [c], least), planner.channels(whole, [c], least))
             for c in range(k)
-        ],
-        "alone": [overlap(planner.channels(part, targets), exact) for part in parts],
-        "floors": list(_floors(parts, planner, targets, exact, least)),
-        "epsilons": list(_epsilons(clipped, planner, targets, exact, privacy)),
-        "clip": privacy.clip,
-        "draws": DRAWS,
-    }
+        ),
+        alone=tuple(overlap(planner.channels(part, targets), exact) for part in parts),
+        floors=tuple(_floors(parts, planner, targets, exact, least)),
+        epsilons=tuple(_epsilons(clipped, planner, targets, exact, privacy)),
+        clip=privacy.clip,
+        draws=DRAWS,
+    )
 
 
 def _floors(
@@ -154,16 +154,12 @@ def _floors(
     targets: Sequence[int],
     exact: Channels,
     least: int,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[FloorAgreement]:
     counts = np.stack([part.counts for part in parts])
     for k in FLOORS:
         reported = add_stats([suppressed(part, k) for part in parts])
         hidden = float(counts[counts < k].sum() / max(1, counts.sum()))
-        yield {
-            "k": k,
-            "agreement": overlap(planner.channels(reported, targets, least), exact),
-            "hidden": hidden,
-        }
+        yield FloorAgreement(k, overlap(planner.channels(reported, targets, least), exact), hidden)
 
 
 def _epsilons(
@@ -172,7 +168,7 @@ def _epsilons(
     targets: Sequence[int],
     exact: Channels,
     privacy: Privacy,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[NoiseAgreement]:
     for i, epsilon in enumerate(EPSILONS):
         tried = Privacy(1, epsilon, privacy.delta, privacy.clip)
         drawn = []
@@ -181,12 +177,8 @@ def _epsilons(
             noised = add_stats([noisy(part, tried, rng) for part in clipped])
             drawn.append(overlap(planner.channels(noised, targets), exact))
         known = [a for a in drawn if a is not None]
-        yield {
-            "epsilon": epsilon,
-            "agreement": float(np.mean(known)) if known else None,
-            "low": min(known, default=None),
-            "high": max(known, default=None),
-        }
+        mean = float(np.mean(known)) if known else None
+        yield NoiseAgreement(epsilon, mean, min(known, default=None), max(known, default=None))
 
 
 def layer_scores(

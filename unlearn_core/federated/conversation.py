@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated import validate
-from unlearn_core.federated.journal import Exchange, Journal
+from unlearn_core.federated.journal import Journal
 from unlearn_core.federated.messages import Answer, Question, Transport, payload_bytes
-from unlearn_core.federated.roster import Member, Roster
+from unlearn_core.federated.roster import Roster
 from unlearn_core.federated.rules import Rules
 from unlearn_core.federated.validate import Rejection
 from unlearn_core.progress import Progress, Report
+from unlearn_core.results.exchanges import Exchange, Member
 
 ATTEMPTS = 3
 """How often an exchange that fell short is tried before the run ends."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,21 +28,23 @@ from unlearn_core.federated.job import START, Job, read_job, split_of
 from unlearn_core.federated.journal import Journal
 from unlearn_core.federated.ladder import Ladder
 from unlearn_core.federated.messages import Arrays, Transport, fingerprint
+from unlearn_core.federated.outcome import Outcome, write_outcome
 from unlearn_core.federated.partition import draw, parse_partition
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import FederatedRequest, rules_of
 from unlearn_core.federated.secure_stats import LEAST_CLIENTS, secure_stats
 from unlearn_core.federated.server import Server
+from unlearn_core.intervals import Tally
 from unlearn_core.models.inference import choose_device
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.specs import ModelCard
 from unlearn_core.params import build
 from unlearn_core.progress import Progress, Report
+from unlearn_core.results.loading import from_plain
+from unlearn_core.results.plain import to_plain
+from unlearn_core.results.result import Rung
 from unlearn_core.store.files import write_json
 from unlearn_core.unlearning.tfidf_prune import plan_by
-
-OUTCOME = "federation.json"
-"""The file of a run's folder that says what came of it, beside model, plan and statistics."""
 
 _ON_CARD = (
     "action", "clients", "partition", "rounds", "local_epochs", "aggregator", "weighting", "seed",
@@ -125,7 +126,8 @@ class _Coordinator:
     def _resume(self, finished: FinishedRound) -> None:
         """Makes everything as it was after a round; the clients have yet to register anew."""
         record = finished.record
-        self.ladder = Ladder(list(record["ladder"]), record["seconds"])
+        rungs = [from_plain(Rung, values, "ladder") for values in record["ladder"]]
+        self.ladder = Ladder(rungs, record["seconds"])
         self.server.conversation.journal = Journal.from_plain(record)
         if record["plan"]:
             self.global_model.cut(plan_from_plain(record["plan"]))
@@ -195,39 +197,47 @@ class _Coordinator:
         """Adds a rung to the ladder, and reports it."""
         sent = self.server.journal.total_bytes
         rung = self.ladder.add_rung(name, self.global_model.classifier, self.split, sent)
-        metrics = {**rung, "round": number, "epoch": number, "keep": True}
+        metrics = {**to_plain(rung), "round": number, "epoch": number, "keep": True}
         rounds = max(1, self.job.request.rounds)
         self.report(Progress("federated rounds", number or 1, rounds, metrics))
 
-    def _tallies(self, state: Arrays) -> list[list[int]] | None:
+    def _tallies(self, state: Arrays) -> tuple[Tally, Tally] | None:
         config = {"forget": list(self.job.forget)}
         tallies = self.server.tallies(self.global_model.question("evaluate", state, config))
-        return None if tallies is None else tallies.tolist()
+        if tallies is None:
+            return None
+        forget, keep = (Tally(*row) for row in tallies.tolist())
+        return forget, keep
 
     def _save_round(self, number: int, state: Arrays) -> None:
-        record = {**self._record(), "seconds": self.ladder.seconds}
-        save_round(self.folder, FinishedRound(self.loaded.digest, number, state, record))
-
-    def _write_outcome(self, tallies: list[list[int]] | None) -> None:
-        members = [vars(member) for member in self.server.roster.members.values()]
-        outcome = {**self._record(), "tallies": tallies, "members": members}
-        write_json(self.folder / OUTCOME, outcome)
-
-    def _record(self) -> dict[str, Any]:
-        """What came of the run so far, JSON-ready."""
-        return {
-            "ladder": self.ladder.rungs,
-            "seconds": round(self.ladder.seconds, 3),
+        record = {
+            "ladder": to_plain(self.ladder.rungs),
+            "seconds": self.ladder.seconds,
             "plan": self.global_model.plain_plan,
             **self.server.journal.to_plain(),
         }
+        save_round(self.folder, FinishedRound(self.loaded.digest, number, state, record))
+
+    def _write_outcome(self, tallies: tuple[Tally, Tally] | None) -> None:
+        journal = self.server.journal
+        outcome = Outcome(
+            ladder=tuple(self.ladder.rungs),
+            seconds=round(self.ladder.seconds, 3),
+            plan=self.global_model.plan,
+            events=tuple(journal.events),
+            exchanges=tuple(journal.exchanges),
+            tallies=tallies,
+            members=tuple(self.server.roster.members.values()),
+        )
+        write_outcome(self.folder, outcome)
 
 
 def _final_card(job: Job, loaded: LoadedModel, model: GlobalModel, ladder: Ladder) -> ModelCard:
     """The card of what the run leaves: how it was made, and how it did in the last test."""
     facts = dict(loaded.card.facts)
     if ladder.rungs:
-        facts |= measured_facts(model.classifier.net, ladder.rungs[-1])
+        last = ladder.rungs[-1]
+        facts |= measured_facts(model.classifier.net, last.test_accuracy, last.per_class)
     else:  # no round was asked for: the weights are a new network's, or the given ones
         facts["weights_digest"] = digest_of(model.classifier.net.state_dict())
     facts["federated"] = {name: getattr(job.request, name) for name in _ON_CARD}

@@ -3,15 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from unlearn_core.data.split import ForgetSplit
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.results import evaluation
+from unlearn_core.results.result import Rung, rung_of
 
 T = TypeVar("T")
-
-_TESTED = ("forget_test_accuracy", "retain_test_accuracy", "test_accuracy", "per_class")
 
 
 @dataclass
@@ -19,11 +18,11 @@ class Ladder:
     """The rungs so far, and the clock of the run, which stands still while the model is tested.
 
     Attributes:
-        rungs: Plain, in their order.
+        rungs: In their order.
         seconds: What the run's own work took.
     """
 
-    rungs: list[dict[str, Any]] = field(default_factory=list)
+    rungs: list[Rung] = field(default_factory=list)
     seconds: float = 0.0
 
     def clocked(self, work: Callable[[], T]) -> T:
@@ -33,7 +32,7 @@ class Ladder:
         self.seconds += time.perf_counter() - began
         return outcome
 
-    def add_rung(self, name: str, model: Classifier, split: ForgetSplit, sent: int) -> dict[str, Any]:
+    def add_rung(self, name: str, model: Classifier, split: ForgetSplit, sent: int) -> Rung:
         """The next rung: the model on the server's own test images.
 
         Args:
@@ -42,7 +41,6 @@ class Ladder:
             split: With the test images.
             sent: Bytes that went between server and clients until here.
         """
-        tested = evaluation.to_plain(evaluation.tabulate(split, evaluation.test_predictions(model, split)))
-        cost = {"seconds": round(self.seconds, 3), "bytes": sent}
-        self.rungs.append({"rung": name, **cost, **{quantity: tested[quantity] for quantity in _TESTED}})
+        tested = evaluation.tabulate(split, evaluation.test_predictions(model, split))
+        self.rungs.append(rung_of(tested, name, seconds=round(self.seconds, 3), sent=sent))
         return self.rungs[-1]

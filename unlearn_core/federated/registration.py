@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from unlearn_core.federated import validate
 from unlearn_core.federated.messages import Answer
-from unlearn_core.federated.roster import Member, Roster
+from unlearn_core.federated.roster import Roster
 from unlearn_core.federated.rules import Rules
 from unlearn_core.federated.validate import Rejection
+from unlearn_core.results.exchanges import Member
 
 
 def enrol(

@@ -8,27 +8,9 @@ import numpy as np
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.rules import Rules
+from unlearn_core.results.exchanges import Member
 
 _MOST_WEIGHT = 10.0  # times the median: what a client's own claim of how many images it holds may count for
-
-
-@dataclass(frozen=True)
-class Member:
-    """A client as it registered; weights come from here, never from a later claim.
-
-    Attributes:
-        node: How the transport knows it.
-        client: Its number, from 0.
-        images: Training images that it holds.
-        train_images: Those of them that it trains on: without the classes to forget.
-        own_data: Whether it says that its images are its own, not a drawn part of the run's data set.
-    """
-
-    node: int
-    client: int
-    images: int
-    train_images: int
-    own_data: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from unlearn_core.federated.journal import Journal
 from unlearn_core.federated.messages import Answer, Arrays, Question, Transport, stats_from_arrays
 from unlearn_core.federated.privacy import Privacy, noise_reach
 from unlearn_core.federated.registration import enrol
-from unlearn_core.federated.roster import Member, Roster
+from unlearn_core.federated.roster import Roster
 from unlearn_core.federated.rules import Rules
 from unlearn_core.federated.validate import Schema, channels_in
 from unlearn_core.progress import Report
+from unlearn_core.results.exchanges import Member
 
 
 class Server:

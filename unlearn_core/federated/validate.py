@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_core.federated.messages import Answer, Arrays
-from unlearn_core.federated.roster import Member
+from unlearn_core.results.exchanges import Member
 
 MOST_IMAGES = 1_000_000_000
 MOST_MEAN = 32.0  # of an image's mean activation in a channel, far above what batch norm lets through

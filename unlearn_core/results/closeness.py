@@ -7,37 +7,78 @@ average); Zhao et al., "What Makes Unlearning Hard and What to Do About It", Neu
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 
-Plain = Mapping[str, Any]
-
 MEASURES = ("ua", "mia", "ra", "ta")
 """What the average gap is over; run time is not part of it."""
 
 
-def values_of(evaluation: Plain) -> dict[str, float | None]:
-    """The four measures of a plain evaluation; None for what it doesn't hold."""
-    values = {name: evaluation.get(name) for name in MEASURES}
-    return {**values, "mia": (evaluation.get("mia") or {}).get("efficacy")}
+@dataclass(frozen=True)
+class Measures:
+    """UA, MIA efficacy, RA and TA of a model, or a gap in each; None for what was not measured."""
+
+    ua: float | None = None
+    mia: float | None = None
+    ra: float | None = None
+    ta: float | None = None
+
+    def __iter__(self) -> Iterator[float | None]:
+        """In the order of `MEASURES`."""
+        return iter((self.ua, self.mia, self.ra, self.ta))
 
 
-def to_retrain(evaluation: Plain, retrained: Plain) -> dict[str, Any]:
-    """Gaps, average gap, ToW and ToW-MIA of an evaluation to that of the retrained model; None where a value is missing."""
-    mine, theirs = values_of(evaluation), values_of(retrained)
-    gaps = {name: _gap(mine[name], theirs[name]) for name in MEASURES}
-    return {
-        "gaps": gaps,
-        "avg_gap": _mean(list(gaps.values())),
-        "tow": tow(gaps["ua"], gaps["ra"], gaps["ta"]),
-        "tow_mia": tow(gaps["mia"], gaps["ra"], gaps["ta"]),
-    }
+@dataclass(frozen=True)
+class Closeness:
+    """How near a model's answers are to the retrained model's, by image set; None for a set without images.
+
+    Attributes:
+        js: Mean Jensen-Shannon divergence, natural log.
+        agreement: Share of images that both answer alike.
+    """
+
+    js: Mapping[str, float | None]
+    agreement: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class ToRetrain:
+    """How far a model lies from the retrained one; None where a value is missing.
+
+    Attributes:
+        gaps: In each measure.
+        avg_gap: Their mean.
+        tow: Tug of war; 1 is retraining itself.
+        tow_mia: The same with MIA efficacy instead of UA.
+        js: Mean Jensen-Shannon divergence by image set; None where the answers weren't at hand in the same run.
+        agreement: Share of images that both answer alike, by image set.
+        stored: Whether the retrained model came with the app.
+    """
+
+    gaps: Measures
+    avg_gap: float | None
+    tow: float | None
+    tow_mia: float | None
+    js: Mapping[str, float | None] | None = None
+    agreement: Mapping[str, float | None] | None = None
+    stored: bool = False
+
+
+def to_retrain(measures: Measures, retrained: Measures) -> ToRetrain:
+    """Gaps, average gap, ToW and ToW-MIA of a model's measures to the retrained one's."""
+    gaps = Measures(*(_gap(mine, theirs) for mine, theirs in zip(measures, retrained, strict=True)))
+    return ToRetrain(
+        gaps,
+        avg_gap=_mean(list(gaps)),
+        tow=tow(gaps.ua, gaps.ra, gaps.ta),
+        tow_mia=tow(gaps.mia, gaps.ra, gaps.ta),
+    )
 
 
 def tow(forget: float | None, retain: float | None, test: float | None) -> float | None:
@@ -71,17 +112,26 @@ def agreement(one: Int64[np.ndarray, " N"], two: Int64[np.ndarray, " N"]) -> flo
     return float((one == two).mean()) if len(one) else math.nan
 
 
-def noise_floor(retrained: Sequence[Plain]) -> dict[str, Any]:
-    """How far retraining lies from itself under other seeds: the mean gap over all pairs, in each measure and on average.
+@dataclass(frozen=True)
+class NoiseFloor:
+    """How far retraining lies from itself under other seeds.
 
-    A method whose gap is no larger can't be told from retraining. None where there are fewer than two, or values missing.
+    Attributes:
+        gaps: The mean gap over all pairs in each measure; None below two models, or where values are missing.
+        avg_gap: The mean average gap.
+        seeds: How many models.
     """
+
+    gaps: Measures
+    avg_gap: float | None
+    seeds: int
+
+
+def noise_floor(retrained: Sequence[Measures]) -> NoiseFloor:
+    """The noise floor of retraining: a method whose gap is no larger can't be told from it."""
     pairs = [to_retrain(one, two) for one, two in combinations(retrained, 2)]
-    return {
-        "gaps": {name: _mean([p["gaps"][name] for p in pairs]) for name in MEASURES},
-        "avg_gap": _mean([p["avg_gap"] for p in pairs]),
-        "seeds": len(retrained),
-    }
+    by_measure = ([getattr(p.gaps, name) for p in pairs] for name in MEASURES)
+    return NoiseFloor(Measures(*map(_mean, by_measure)), _mean([p.avg_gap for p in pairs]), len(retrained))
 
 
 def within_floor(gap: float | None, floor: float | None) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from unlearn_core.errors import UnlearnError
 from unlearn_core.intervals import Tally
 from unlearn_core.progress import Report, silent
+from unlearn_core.results.closeness import Measures
+from unlearn_core.results.plain import left_out
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,8 +46,29 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class MembershipAttacks:
+    """What an attacker learns of who was trained on; None where there are too few images to say.
+
+    Attributes:
+        efficacy: MIA efficacy: share of the forget set that is judged not to have been trained on.
+        privacy: Balanced accuracy of the same attack on retained against test images; 0.5 tells nothing.
+        loss_attack: Accuracy of telling the forget set from unseen images by loss; 0.5 is ideal.
+        loss_attack_against: Which images these are: `test`, or `test_forget`, those of the forgotten classes.
+        members: Retained training images that the attack learned from.
+        non_members: Test images that it learned from.
+    """
+
+    efficacy: float | None = None
+    privacy: float | None = None
+    loss_attack: float | None = None
+    loss_attack_against: str = ""
+    members: int = 0
+    non_members: int = 0
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """Accuracy of one model on one split.
+    """What one model still knows of one split; accuracies are shares in [0, 1], None where there are no images.
 
     Attributes:
         classes: The K class names.
@@ -53,52 +76,135 @@ class Evaluation:
         confusion: Test images, true class by answered class, (K, K).
         forget_train: Training images to forget; None where they weren't evaluated.
         retain_train: Training images to keep; None where they weren't evaluated.
+        mia: The membership attacks; None where none was made.
+
+    Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, section 4, of UA,
+    RA and TA (unlearning, remaining and testing accuracy).
     """
 
     classes: tuple[str, ...]
     forget_classes: tuple[int, ...]
-    confusion: NDArray[np.int64]
+    confusion: tuple[tuple[int, ...], ...]
     forget_train: Tally | None = None
     retain_train: Tally | None = None
+    mia: MembershipAttacks | None = left_out()
+
+    DERIVED: ClassVar = (
+        "test_accuracy",
+        "forget_test_accuracy",
+        "retain_test_accuracy",
+        "per_class",
+        "per_class_total",
+        "ua",
+        "ra",
+        "ta",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses a table that doesn't fit the classes."""
+        k = len(self.classes)
+        if len(self.confusion) != k or any(len(row) != k for row in self.confusion):
+            raise ValueError(f"the confusion table is not {k} by {k}, as the classes are")
+        if not all(0 <= c < k for c in self.forget_classes):
+            raise ValueError(f"a class to forget is none of the {k}")
+
+    @property
+    def tallies(self) -> tuple[Tally, ...]:
+        """Test images of each class, (K,)."""
+        return tuple(self.class_tally(k) for k in range(len(self.classes)))
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """On all test images."""
+        return together(self.tallies).known_share
+
+    @property
+    def forget_test_accuracy(self) -> float | None:
+        """On the test images of the classes to forget."""
+        return self.group_tally(forgotten=True).known_share
+
+    @property
+    def retain_test_accuracy(self) -> float | None:
+        """On the test images of the classes to keep."""
+        return self.group_tally(forgotten=False).known_share
+
+    @property
+    def per_class(self) -> tuple[float | None, ...]:
+        """On the test images of each class, (K,)."""
+        return tuple(tally.known_share for tally in self.tallies)
+
+    @property
+    def per_class_total(self) -> tuple[int, ...]:
+        """How many test images each class has, (K,)."""
+        return tuple(tally.total for tally in self.tallies)
+
+    @property
+    def ua(self) -> float | None:
+        """Unlearning accuracy: 1 less the accuracy on the training images to forget."""
+        return 1 - self.forget_tally.share if self.forget_tally.total else None
+
+    @property
+    def ra(self) -> float | None:
+        """Remaining accuracy, on the training images to keep."""
+        return self.retain_train.known_share if self.retain_train else None
+
+    @property
+    def ta(self) -> float | None:
+        """Testing accuracy, on the test images of the classes to keep."""
+        return self.retain_test_accuracy
+
+    @property
+    def measures(self) -> Measures:
+        """UA, MIA efficacy, RA and TA."""
+        return Measures(self.ua, self.attacks.efficacy, self.ra, self.ta)
+
+    @property
+    def attacks(self) -> MembershipAttacks:
+        """The membership attacks; without a result where none was made."""
+        return self.mia or MembershipAttacks()
+
+    @property
+    def is_share(self) -> bool:
+        """Whether a random share is forgotten: images to forget, but no class."""
+        return not self.forget_classes and self.forget_tally.total > 0
+
+    @property
+    def forget_tally(self) -> Tally:
+        """The training images to forget; no images where they weren't evaluated."""
+        return self.forget_train or Tally(0, 0)
+
+    @property
+    def forgotten(self) -> tuple[str, ...]:
+        """Names of the classes to forget."""
+        return tuple(self.classes[k] for k in self.forget_classes)
 
     def class_tally(self, k: int) -> Tally:
         """Test images of class k."""
-        return Tally(int(self.confusion[k, k]), int(self.confusion[k].sum()))
+        return Tally(self.confusion[k][k], sum(self.confusion[k]))
 
     def group_tally(self, forgotten: bool) -> Tally:
         """Test images of the forgotten classes, or of all others."""
-        tallies = [
-            self.class_tally(k) for k in range(len(self.classes)) if (k in self.forget_classes) == forgotten
-        ]
-        return Tally(sum(t.correct for t in tallies), sum(t.total for t in tallies))
+        return together(t for k, t in enumerate(self.tallies) if (k in self.forget_classes) == forgotten)
 
 
-def to_plain(evaluation: Evaluation) -> dict[str, Any]:
-    """The evaluation as JSON-ready values, shares in [0, 1], None for what has no images.
+def together(tallies: Iterable[Tally]) -> Tally:
+    """Several tallies as one."""
+    counts = list(tallies)
+    return Tally(sum(t.correct for t in counts), sum(t.total for t in counts))
 
-    UA, RA and TA are unlearning, remaining and testing accuracy.
 
-    Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, section 4.
-    """
-    tallies = [evaluation.class_tally(k) for k in range(len(evaluation.classes))]
-    everything = Tally(sum(t.correct for t in tallies), sum(t.total for t in tallies))
-    forget, retain = evaluation.forget_train, evaluation.retain_train
-    retain_test = _share(evaluation.group_tally(forgotten=False))
-    return {
-        "classes": list(evaluation.classes),
-        "forget_classes": list(evaluation.forget_classes),
-        "test_accuracy": _share(everything),
-        "forget_test_accuracy": _share(evaluation.group_tally(forgotten=True)),
-        "retain_test_accuracy": retain_test,
-        "per_class": [_share(t) for t in tallies],
-        "per_class_total": [t.total for t in tallies],
-        "confusion": evaluation.confusion.tolist(),
-        "ua": 1 - forget.share if forget and forget.total else None,
-        "ra": _share(retain) if retain else None,
-        "ta": retain_test,
-        "forget_train": [forget.correct, forget.total] if forget else None,
-        "retain_train": [retain.correct, retain.total] if retain else None,
-    }
+def evaluation_of(
+    classes: tuple[str, ...],
+    forget_classes: tuple[int, ...],
+    tested: Predictions,
+    forget: Tally | None = None,
+    retain: Tally | None = None,
+) -> Evaluation:
+    """The evaluation that predictions on the test set amount to."""
+    k = len(classes)
+    counts = np.bincount(tested.labels * k + tested.predicted, minlength=k * k).reshape(k, k)
+    confusion = tuple(tuple(row) for row in counts.tolist())
+    return Evaluation(classes, forget_classes, confusion, forget, retain)
 
 
 def predictions(
@@ -148,10 +254,8 @@ def test_predictions(model: nn.Module, split: ForgetSplit, report: Report = sile
 def tabulate(
     split: ForgetSplit, tested: Predictions, forget: Tally | None = None, retain: Tally | None = None
 ) -> Evaluation:
-    """The evaluation that predictions on the test set amount to."""
-    k = len(split.classes)
-    confusion = np.bincount(tested.labels * k + tested.predicted, minlength=k * k).reshape(k, k)
-    return Evaluation(split.classes, split.forget_classes, confusion, forget, retain)
+    """The evaluation of a split's test set."""
+    return evaluation_of(split.classes, split.forget_classes, tested, forget, retain)
 
 
 def evaluate(model: nn.Module, split: ForgetSplit, report: Report = silent) -> Evaluation:
@@ -166,7 +270,3 @@ def tally_of(evaluation: Mapping[str, Any], k: int) -> Tally:
     """Test images of class k, from the plain form of an evaluation."""
     row = evaluation["confusion"][k]
     return Tally(int(row[k]), int(sum(row)))
-
-
-def _share(tally: Tally) -> float | None:
-    return tally.share if tally.total else None

@@ -1,9 +1,8 @@
 """What a model answers on every part of a split, and all that is measured from these answers: nothing is predicted twice."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,9 @@ from unlearn_core.models.classifier import Classifier
 from unlearn_core.progress import Progress, Report
 from unlearn_core.results import closeness as measures
 from unlearn_core.results import evaluation
-from unlearn_core.results.evaluation import Predictions
+from unlearn_core.results.closeness import Closeness, ToRetrain
+from unlearn_core.results.evaluation import Evaluation, Predictions
+from unlearn_core.results.result import MeasuredModel, Part
 from unlearn_core.store.files import write_npz
 
 COMPARED = ("forget", "retain", "test")
@@ -45,8 +46,8 @@ def answers_of(model: Classifier, split: ForgetSplit, report: Report) -> Answers
     )
 
 
-def evaluated(answers: Answers, split: ForgetSplit, report: Report) -> dict[str, Any]:
-    """The plain evaluation, with the membership attacks under `mia`."""
+def evaluated(answers: Answers, split: ForgetSplit, report: Report) -> Evaluation:
+    """The evaluation, with the membership attacks."""
     tested = evaluation.joined([answers.test, answers.test_forget])
     table = evaluation.tabulate(split, tested, answers.forget.tally(), answers.retain.tally())
     report(Progress("membership attack", 0, 1))
@@ -57,7 +58,7 @@ def evaluated(answers: Answers, split: ForgetSplit, report: Report) -> dict[str,
         answers.test_forget.confidence,
     )
     report(Progress("membership attack", 1, 1))
-    return {**evaluation.to_plain(table), "mia": dict(attacks)}
+    return replace(table, mia=attacks)
 
 
 def keep_answers(path: Path, answers: Answers) -> None:
@@ -90,27 +91,32 @@ def keep_inside(
     save_stats(parts[0] + parts[1], folder / f"stats_{when}.npz")
 
 
-def closeness(answers: Answers, path: Path) -> dict[str, dict[str, float]]:
-    """Mean JS divergence to stored answers, and the share of images answered alike, on every set that has images."""
-    result: dict[str, dict[str, float]] = {"js": {}, "agreement": {}}
+def closeness(answers: Answers, path: Path) -> Closeness:
+    """Mean JS divergence to stored answers, and the share of images answered alike, by image set."""
+    js: dict[str, float | None] = {}
+    agreement: dict[str, float | None] = {}
     with np.load(path, allow_pickle=False) as stored:
         for name in stored.files:
             mine = getattr(answers, name).chances
-            result["js"][name] = measures.js_divergence(mine, stored[name])
-            result["agreement"][name] = measures.agreement(mine.argmax(axis=1), stored[name].argmax(axis=1))
-    return result
+            js[name] = _known(measures.js_divergence(mine, stored[name]))
+            agreement[name] = _known(measures.agreement(mine.argmax(axis=1), stored[name].argmax(axis=1)))
+    return Closeness(js, agreement)
 
 
-def to_retrain(part: Mapping[str, Any], retrained: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """How far a part of a run lies from retraining; None where that is unknown.
+def to_retrain(model: MeasuredModel, retrained: Part | None) -> ToRetrain | None:
+    """How far a model lies from retraining; None where that is unknown.
 
     JS divergence and agreement are there only where both models were at hand in the same run.
     """
     if retrained is None:
         return None
-    near = part.get("closeness") or {"js": None, "agreement": None}
-    gaps = measures.to_retrain(part["evaluation"], retrained["evaluation"])
-    return {**gaps, **near, "stored": bool(retrained.get("stored"))}
+    gaps = measures.to_retrain(model.evaluation.measures, retrained.evaluation.measures)
+    near = vars(model.closeness) if model.closeness else {}
+    return replace(gaps, **near, stored=retrained.stored)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _in_attack_order(answered: Predictions) -> Confidences:

@@ -1,7 +1,6 @@
 """Both ends of every kind of run: opening its inputs, and saying what they were and under what conditions it ran."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,9 +10,10 @@ from unlearn_core.checkpoints.model_files import LoadedModel, open_model
 from unlearn_core.data.classes import align_classes
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.data.split import ForgetSplit
 from unlearn_core.models.inference import choose_device, choose_dtype
 from unlearn_core.progress import Report
-from unlearn_core.results import evaluation
+from unlearn_core.results.result import Images, Inputs
 
 
 def open_both(
@@ -25,37 +25,31 @@ def open_both(
     return align_classes(dataset, loaded.card.classes), loaded
 
 
-def rung(tested: evaluation.Evaluation) -> dict[str, Any]:
-    """What the ladder shows of an evaluation."""
-    return rung_of(evaluation.to_plain(tested))
-
-
-def rung_of(evaluated: Mapping[str, Any]) -> dict[str, Any]:
-    """What the ladder shows of an evaluation; for a random share, accuracy on its own images stands for a class's."""
-    shown = {
-        k: evaluated[k]
-        for k in ("forget_test_accuracy", "retain_test_accuracy", "test_accuracy", "per_class")
-    }
-    share = not evaluated["forget_classes"] and evaluated.get("ua") is not None
-    return {**shown, "forget_train_accuracy": 1 - evaluated["ua"]} if share else shown
-
-
-def inputs_of(dataset: Dataset, loaded: LoadedModel) -> dict[str, Any]:
+def inputs_of(dataset: Dataset, loaded: LoadedModel) -> Inputs:
     """Which model and data a result is of, by name and by hash."""
-    normalization = asdict(loaded.card.normalization)
-    return {
-        "data": str(dataset.spec),
-        "data_digest": dataset.digest,
-        "model": loaded.card.name,
-        "model_digest": loaded.digest,
-        "arch": loaded.card.spec.arch,
-        "normalization": normalization,
-        "normalization_tried": loaded.card.facts.get("normalization_tried", {}),
-    }
+    return Inputs(
+        data=str(dataset.spec),
+        data_digest=dataset.digest,
+        model=loaded.card.name,
+        model_digest=loaded.digest,
+        arch=loaded.card.spec.arch,
+        normalization=asdict(loaded.card.normalization),
+        normalization_tried=loaded.card.facts.get("normalization_tried", {}),
+    )
+
+
+def images_of(split: ForgetSplit) -> Images:
+    """How many images a split keeps and forgets."""
+    return Images(
+        retain=len(split.retain),
+        forget=len(split.forget),
+        test=len(split.test),
+        test_forget=len(split.test_forget),
+    )
 
 
 def conditions(device: torch.device, precision: str) -> dict[str, Any]:
-    """On what a run computed."""
+    """On what a run computed: the fields of `Conditions`."""
     return {
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",

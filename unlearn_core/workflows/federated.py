@@ -1,7 +1,6 @@
 """Training, unlearning or retraining with images that never leave their clients."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.agreement import MOST_BYTES, Planner, client_parts, compared
 from unlearn_core.federated.client import example_for
 from unlearn_core.federated.client_stats import BY_CLIENT, REPORTED, load_client_stats
-from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.engine import require_flower, run_engine
 from unlearn_core.federated.job import Job, split_of, write_job
+from unlearn_core.federated.outcome import read_outcome
 from unlearn_core.federated.partition import Positions, draw, holdings, parse_partition
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.request import PARAMS, FederatedRequest
@@ -36,6 +35,9 @@ from unlearn_core.models.specs import ModelCard, ModelSpec, parse_normalization
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Report
 from unlearn_core.results import evaluation
+from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.exchanges import Agreement, Exchange, Federation, Member, Protection
+from unlearn_core.results.result import FederatedResult, ForgetSet, Size, Sizes, pruned_rung, rung_of
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.workflows.answers import (
@@ -45,7 +47,7 @@ from unlearn_core.workflows.answers import (
     keep_membership,
     keep_predictions,
 )
-from unlearn_core.workflows.ends import conditions, inputs_of, names_in, rung_of
+from unlearn_core.workflows.ends import conditions, images_of, inputs_of, names_in
 
 USUAL_K = 50
 """Fewest images of a class that a client reports: membership was inferred with AUC 0.62 at 50, and 0.96 at two."""
@@ -62,7 +64,7 @@ _MEASURED_HERE = (
 )
 
 
-def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def federated(request: Mapping[str, Any], folder: Path, report: Report) -> FederatedResult:
     """Runs the federation; writes `model.safetensors`, and for unlearning the plan and the statistics."""
     asked = build(FederatedRequest, request["settings"])
     params = build(PARAMS[asked.action], request.get("params", {}))
@@ -82,7 +84,7 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
     job = Job(asked, params, plain(privacy), forget)
     write_job(folder, job, loaded.model, loaded.card)
     run_engine(asked.engine, folder, asked.clients, asked.seed, report, asked.superlink)
-    told = json.loads((folder / OUTCOME).read_text())
+    outcome = read_outcome(folder)
     final = open_model(folder / "model.safetensors", device=choose_device(asked.device))
     # Where the images were dealt here, a result is measured like any other; over a superlink nobody but the clients can.
     here = bool(forget) and not asked.superlink
@@ -93,48 +95,48 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> dict[
         )
     else:
         before = _tested(original, split, folder, "before")
-        after = _tested(final, split, folder, "after", told["tallies"])
-    start = [{"rung": "original", "seconds": 0.0, "bytes": 0, **rung_of(before)}]
-    return {
-        "kind": "federated",
-        "action": asked.action,
-        "method": method_of(asked.action, params),
-        "params": plain(params),
-        "chosen": _chosen(asked, params),
-        "forget": {"classes": [dataset.classes[k] for k in forget], "fraction": 0.0, "digest": split.digest},
-        "images": {name: len(getattr(split, name)) for name in ("retain", "forget", "test", "test_forget")},
-        "seconds": told["seconds"],
-        "before": before,
-        "pruned": next((rung for rung in told["ladder"] if rung["rung"] == "pruned"), None),
-        "after": after,
-        "ladder": [*(start if asked.action == "unlearn" else []), *told["ladder"]],
-        "controls": {},
-        "plan": told["plan"],
-        "facts": {"channels_pruned": final.plan.total if final.plan else 0},
-        "size": {"before": _size(original, split), "after": _size(final, split)},
-        "federation": {
-            "clients": asked.clients,
-            "partition": str(parse_partition(asked.partition)),
-            "settings": _settings(asked),
-            "engine": asked.engine,
-            "holdings": held.tolist(),
-            "image_bytes": _image_bytes(held, told["members"], dataset.train.images[0].numel()),
-            "privacy": asdict(privacy),
-            "agreement": _agreement(job, dataset, loaded, parts, folder, report),
-            **{name: told[name] for name in ("members", "events", "exchanges")},
-            **_traffic(told["exchanges"]),
-        },
-        "notes": [
+        after = _tested(final, split, folder, "after", outcome.tallies)
+    start = rung_of(before, "original", seconds=0.0, sent=0)
+    return FederatedResult(
+        action=asked.action,
+        method=method_of(asked.action, params),
+        params=plain(params),
+        chosen=_chosen(asked, params),
+        forget=ForgetSet(classes=tuple(dataset.classes[k] for k in forget), digest=split.digest),
+        images=images_of(split),
+        seconds=outcome.seconds,
+        before=before,
+        pruned=pruned_rung(outcome.ladder),
+        after=after,
+        ladder=(start, *outcome.ladder) if asked.action == "unlearn" else outcome.ladder,
+        plan=outcome.plan,
+        facts={"channels_pruned": final.plan.total if final.plan else 0},
+        size=Sizes(before=_size(original, split), after=_size(final, split)),
+        federation=Federation(
+            clients=asked.clients,
+            partition=str(parse_partition(asked.partition)),
+            settings=_settings(asked),
+            engine=asked.engine,
+            holdings=tuple(map(tuple, held.tolist())),
+            image_bytes=_image_bytes(held, outcome.members, dataset.train.images[0].numel()),
+            privacy=Protection(**asdict(privacy)),
+            agreement=_agreement(job, dataset, loaded, parts, folder, report),
+            members=outcome.members,
+            events=outcome.events,
+            exchanges=outcome.exchanges,
+            **_traffic(outcome.exchanges),
+        ),
+        notes=(
             *loaded.notes,
             *dataset.notes,
             *notes,
-            *_own(told["members"]),
-            *([_MEASURED_HERE] if here else [] if told["tallies"] else [_UNCOUNTED]),
-            *(told["plan"] or {}).get("notes", []),
-        ],
-        "inputs": inputs_of(dataset, original),
+            *_own(outcome.members),
+            *([_MEASURED_HERE] if here else [] if outcome.tallies else [_UNCOUNTED]),
+            *(outcome.plan.notes if outcome.plan else ()),
+        ),
+        inputs=inputs_of(dataset, original),
         **conditions(choose_device(asked.device), params.precision),
-    }
+    )
 
 
 _OF_THE_COURSE = (
@@ -266,7 +268,7 @@ def _agreement(
     dealt: tuple[Positions, ...],
     folder: Path,
     report: Report,
-) -> dict[str, Any] | None:
+) -> Agreement | None:
     """The plan beside those of other ways to add and to protect; None without a plan, or for too many clients."""
     if method_of(job.request.action, job.params) != "tfidf_prune" or job.request.superlink:
         return None  # no scores chose the channels, or there is nothing to compare with: the images are not seen here
@@ -308,18 +310,18 @@ def _agreement(
     )
 
 
-def _image_bytes(held: NDArray[np.int64], members: list[dict[str, Any]], size: int) -> list[int]:
+def _image_bytes(held: NDArray[np.int64], members: Sequence[Member], size: int) -> tuple[int, ...]:
     """Bytes of each client's images: as dealt, or as it registered where it holds images of its own."""
     images = held.sum(axis=1)
     for member in members:
-        if member["own_data"]:
-            images[member["client"]] = member["images"]
-    return [int(count) * size for count in images]
+        if member.own_data:
+            images[member.client] = member.images
+    return tuple(int(count) * size for count in images)
 
 
-def _own(members: list[dict[str, Any]]) -> list[str]:
+def _own(members: Sequence[Member]) -> list[str]:
     """What to know of clients whose images nobody dealt."""
-    own = [str(member["client"]) for member in members if member["own_data"]]
+    own = [str(member.client) for member in members if member.own_data]
     if not own:
         return []
     return [
@@ -329,9 +331,7 @@ def _own(members: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _measured(
-    loaded: LoadedModel, split: ForgetSplit, folder: Path, when: str, report: Report
-) -> dict[str, Any]:
+def _measured(loaded: LoadedModel, split: ForgetSplit, folder: Path, when: str, report: Report) -> Evaluation:
     """The model on every image, with membership attacks; keeps what the pages look at."""
     answers = answers_of(loaded.model, split, report)
     keep_inside(folder, when, loaded.model, split, answers, report)
@@ -340,26 +340,31 @@ def _measured(
 
 
 def _tested(
-    loaded: LoadedModel, split: ForgetSplit, folder: Path, when: str, tallies: list[list[int]] | None = None
-) -> dict[str, Any]:
+    loaded: LoadedModel,
+    split: ForgetSplit,
+    folder: Path,
+    when: str,
+    tallies: tuple[Tally, Tally] | None = None,
+) -> Evaluation:
     """The model on the server's test images; keeps the predictions image by image."""
     tested = evaluation.test_predictions(loaded.model, split)
     keep_predictions(folder, when, tested)
-    forget, retain = [Tally(*row) for row in tallies] if tallies else (None, None)
-    return evaluation.to_plain(evaluation.tabulate(split, tested, forget, retain))
+    forget, retain = tallies or (None, None)
+    return evaluation.tabulate(split, tested, forget, retain)
 
 
-def _size(loaded: LoadedModel, split: ForgetSplit) -> dict[str, Any]:
+def _size(loaded: LoadedModel, split: ForgetSplit) -> Size:
     weights = sum(t.numel() * t.element_size() for t in loaded.model.net.state_dict().values())
-    return {**asdict(measure(loaded.model, split.test.images[:64])), "bytes": weights}
+    return Size(**asdict(measure(loaded.model, split.test.images[:64])), bytes=weights)
 
 
-def _traffic(exchanges: list[dict[str, Any]]) -> dict[str, int]:
+def _traffic(exchanges: Sequence[Exchange]) -> dict[str, int]:
     """Bytes of content over the whole run, and of the client that had most."""
     by_client: dict[str, int] = {}
-    for way in ("bytes_down", "bytes_up"):
-        for exchange in exchanges:
-            for client, count in exchange[way].items():
+    for exchange in exchanges:
+        for way in (exchange.bytes_down, exchange.bytes_up):
+            for client, count in way.items():
                 by_client[client] = by_client.get(client, 0) + count
-    down, up = (sum(sum(e[way].values()) for e in exchanges) for way in ("bytes_down", "bytes_up"))
+    down = sum(sum(e.bytes_down.values()) for e in exchanges)
+    up = sum(sum(e.bytes_up.values()) for e in exchanges)
     return {"bytes_down": down, "bytes_up": up, "most_bytes_of_a_client": max(by_client.values(), default=0)}

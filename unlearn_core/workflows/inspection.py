@@ -15,6 +15,7 @@ from unlearn_core.params import setting
 from unlearn_core.plots.montage import montage_png
 from unlearn_core.progress import Report
 from unlearn_core.results import evaluation
+from unlearn_core.results.plain import to_plain
 from unlearn_core.workflows.ends import inputs_of, names_in, open_both
 
 
@@ -41,16 +42,14 @@ def evaluate_model(
     dataset, loaded = open_both(data, model, arch, normalize, device, report)
     names = names_in(forget) or [dataset.classes[0]]
     split = split_dataset(dataset, ForgetSpec(tuple(names)))
-    tested = evaluation.to_plain(
-        evaluation.tabulate(split, evaluation.test_predictions(loaded.model, split, report))
-    )
+    tested = evaluation.tabulate(split, evaluation.test_predictions(loaded.model, split, report))
     asked = ("forget_test_accuracy", "retain_test_accuracy") if forget else ()
     return {
-        "test_accuracy": tested["test_accuracy"],
-        "per_class": dict(zip(dataset.classes, tested["per_class"], strict=True)),
-        "images": sum(tested["per_class_total"]),
-        **{name: tested[name] for name in asked},
-        "inputs": inputs_of(dataset, loaded),
+        "test_accuracy": tested.test_accuracy,
+        "per_class": dict(zip(dataset.classes, tested.per_class, strict=True)),
+        "images": sum(tested.per_class_total),
+        **{name: getattr(tested, name) for name in asked},
+        "inputs": to_plain(inputs_of(dataset, loaded)),
         "notes": [*loaded.notes, *dataset.notes],
     }
 

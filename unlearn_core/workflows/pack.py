@@ -15,6 +15,7 @@ from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.checkpoints import catalog
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, silent
+from unlearn_core.results.plain import to_plain
 from unlearn_core.store.files import read_json, write_bytes, write_json, write_npz
 from unlearn_core.unlearning.beside import usual_controls
 from unlearn_core.unlearning.registry import REFERENCE, find_method
@@ -135,18 +136,16 @@ def read_run(where: Path | None = None) -> dict[str, Any]:
 
 def model_figures(loaded: "LoadedModel", dataset: "Dataset", report: Report = silent) -> dict[str, Any]:
     """What the pack says of a model: its accuracy on the whole test set, and what it was measured on."""
-    from unlearn_core.results.evaluation import Evaluation, predictions, to_plain
+    from unlearn_core.results.evaluation import evaluation_of, predictions
 
-    k = len(dataset.classes)
     tested = predictions(loaded.model, dataset.test, report)
-    confusion = np.bincount(tested.labels * k + tested.predicted, minlength=k * k).reshape(k, k)
     return {
         "data": dataset.spec.name,
         "data_digest": dataset.digest,
         "model_digest": loaded.digest,
         "train_images": len(dataset.train),
         "test_images": len(dataset.test),
-        "evaluation": to_plain(Evaluation(dataset.classes, (), confusion)),
+        "evaluation": to_plain(evaluation_of(dataset.classes, (), tested)),
     }
 
 
@@ -197,7 +196,7 @@ def _packed_run(out: Path, reference: str, cls: str, report: Report) -> dict[str
     settings = {"model": reference, "data": _data_of(reference), "forget": cls, "controls": controls}
     with tempfile.TemporaryDirectory() as scratch:
         result = unlearn({"settings": settings, "params": {}}, Path(scratch), report)
-        write_json(Path(scratch) / "result.json", result)
+        write_json(Path(scratch) / "result.json", to_plain(result))
         attacked = sorted(path.name for path in Path(scratch).glob("membership_*.npz"))
         for name in (*_KEPT_OF_RUN, *attacked):
             if (Path(scratch) / name).is_file():

@@ -3,10 +3,10 @@
 import copy
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from unlearn_core.channels.pruning import one_after_the_other, plan_to_plain
 from unlearn_core.checkpoints.model_files import LoadedModel, fresh_like, measured_facts, model_bytes
@@ -18,6 +18,10 @@ from unlearn_core.models.size import measure
 from unlearn_core.params import plain
 from unlearn_core.progress import Progress, Report
 from unlearn_core.results import evaluation
+from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.loading import from_plain
+from unlearn_core.results.plain import to_plain
+from unlearn_core.results.result import MeasuredModel, Part, Rung, Size, rung_of
 from unlearn_core.sparsify.mask import SparseMask, mask_in, mask_of_zeros
 from unlearn_core.store.files import write_bytes, write_json
 from unlearn_core.unlearning.method import Method
@@ -30,7 +34,8 @@ from unlearn_core.workflows.answers import (
     keep_inside,
     keep_membership,
 )
-from unlearn_core.workflows.ends import rung
+
+M = TypeVar("M", bound=MeasuredModel)
 
 
 class Parts:
@@ -55,13 +60,13 @@ class Parts:
         """The answers of the retrained model, once it is there: what all other parts are compared with."""
         return self.folder / "parts" / "retrain.npz"
 
-    def before(self) -> dict[str, Any]:
+    def before(self) -> MeasuredModel:
         """The untouched model's evaluation, size and activations."""
-        return self._kept("before", lambda: self._measured("before", self.loaded.model, {}))
+        return self._once("before", MeasuredModel, lambda: self._measured("before", self.loaded.model))
 
-    def run(self, method: Method, params: Any, *, keep_model: bool = False) -> dict[str, Any]:
+    def run(self, method: Method, params: Any, *, keep_model: bool = False) -> Part:
         """A method's evaluation, ladder and time, from the untouched model."""
-        return self._kept(method.name, lambda: self._unlearned(method, params, keep_model))
+        return self._once(method.name, Part, lambda: self._unlearned(method, params, keep_model))
 
     def _require_same_inputs(self) -> None:
         """Parts of an earlier attempt count only for the very model and images that they were computed from.
@@ -79,15 +84,15 @@ class Parts:
                 "start a new run."
             )
 
-    def _kept(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _once(self, name: str, cls: type[M], compute: Callable[[], M]) -> M:
+        """What the file of this part says; computed and written first where there is none."""
         path = self.folder / "parts" / f"{name}.json"
         if not path.is_file():
-            write_json(path, compute())
-        kept: dict[str, Any] = json.loads(path.read_text())
-        return kept
+            write_json(path, to_plain(compute()))
+        return from_plain(cls, json.loads(path.read_text()), f"parts/{name}.json")
 
-    def _unlearned(self, method: Method, params: Any, keep_model: bool) -> dict[str, Any]:
-        ladder: list[dict[str, Any]] = []
+    def _unlearned(self, method: Method, params: Any, keep_model: bool) -> Part:
+        ladder: list[Rung] = []
 
         def observe(name: str, model: Classifier) -> dict[str, Any]:
             forget = (
@@ -96,9 +101,9 @@ class Parts:
                 else evaluation.predictions(model, self.split.forget).tally()
             )
             tested = evaluation.tabulate(self.split, evaluation.test_predictions(model, self.split), forget)
-            ladder.append({"rung": name, "seconds": round(clock.stop(), 3), **rung(tested)})
+            ladder.append(rung_of(tested, name, seconds=round(clock.stop(), 3)))
             clock.go()
-            return ladder[-1]
+            return dict(to_plain(ladder[-1]))
 
         def report(progress: Progress) -> None:
             self.report(replace(progress, metrics={**progress.metrics, "part": method.name}))
@@ -109,18 +114,15 @@ class Parts:
         outcome = method.run(model, params, task)
         seconds = clock.stop()
         sparsity = mask_of_zeros(outcome.model.net).sparsity() if task.mask else None
-        return self._measured(
-            method.name,
-            outcome.model,
-            {
-                "seconds": round(seconds, 3),
-                "ladder": ladder,
-                "plan": plan_to_plain(outcome.plan) if outcome.plan else None,
-                "facts": dict(outcome.facts),
-                "params": plain(params),
-                "sparsity": sparsity,
-            },
-            outcome if keep_model else None,
+        measured = self._measured(method.name, outcome.model, outcome if keep_model else None)
+        return Part(
+            **vars(measured),
+            seconds=round(seconds, 3),
+            ladder=tuple(ladder),
+            plan=outcome.plan,
+            facts=dict(outcome.facts),
+            params=plain(params),
+            sparsity=sparsity,
         )
 
     def _fresh(self, seed: int) -> Classifier:
@@ -131,30 +133,28 @@ class Parts:
         mask = mask_in(self.loaded.model.net, self.loaded.card.facts)
         return mask.to(device_of(self.loaded.model)) if mask else None
 
-    def _measured(
-        self, name: str, model: Classifier, values: dict[str, Any], kept: Outcome | None = None
-    ) -> dict[str, Any]:
+    def _measured(self, name: str, model: Classifier, kept: Outcome | None = None) -> MeasuredModel:
         split = self.split
         answers = answers_of(model, split, self.report)
-        size = asdict(measure(model, split.test.images[:64]))
+        size = Size(**asdict(measure(model, split.test.images[:64])))
         if kept or name == "before":
             keep_inside(self.folder, "after" if kept else "before", model, split, answers, self.report)
         keep_membership(self.folder / f"membership_{'after' if kept else name}.npz", answers)
         result = evaluated(answers, split, self.report)
         if kept:
-            size["bytes"] = self._keep_model(kept, result)
+            size = replace(size, bytes=self._keep_model(kept, result))
         elif name == "before":
-            size["bytes"] = len(model_bytes(model, self.loaded.card, self.loaded.plan))
+            size = replace(size, bytes=len(model_bytes(model, self.loaded.card, self.loaded.plan)))
         if name == "retrain":
             keep_answers(self._retrained, answers)
         near = closeness(answers, self._retrained) if self._retrained.is_file() else None
-        return {**values, "evaluation": result, "size": size, "closeness": near}
+        return MeasuredModel(evaluation=result, size=size, closeness=near)
 
-    def _keep_model(self, outcome: Outcome, tested: Mapping[str, Any]) -> int:
+    def _keep_model(self, outcome: Outcome, tested: Evaluation) -> int:
         """Writes the model with a card of its own: what it began with, and what was measured of this one."""
         facts = {
             **self.loaded.card.facts,
-            **measured_facts(outcome.model.net, tested),
+            **measured_facts(outcome.model.net, tested.test_accuracy, tested.per_class),
             "unlearned_from": self.loaded.digest,
             "forgot": [self.split.classes[k] for k in self.split.forget_classes],
         }

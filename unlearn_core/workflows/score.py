@@ -13,12 +13,13 @@ from unlearn_core.channels.scoring import METRICS
 from unlearn_core.models.inference import choose_device
 from unlearn_core.params import build
 from unlearn_core.progress import Report
+from unlearn_core.results.result import ScoreResult
 from unlearn_core.store.files import write_npz
 from unlearn_core.workflows.ends import conditions, inputs_of, open_both
 from unlearn_core.workflows.requests import ScoreRequest
 
 
-def score(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def score(request: Mapping[str, Any], folder: Path, report: Report) -> ScoreResult:
     """Collects activation statistics on the training images; writes `stats.npz` and `scores.npz`."""
     asked = build(ScoreRequest, request["settings"])
     started = time.monotonic()
@@ -37,16 +38,15 @@ def score(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str,
         "layers": np.array(stats.layers),
     }
     write_npz(folder / "scores.npz", {**arrays, **extra})
-    return {
-        "kind": "score",
-        "layers": {layer: stats.sums[layer].shape[1] for layer in stats.layers},
-        "counts": stats.counts.tolist(),
-        "classes": list(stats.classes),
-        "notes": [*loaded.notes, *dataset.notes],
-        "seconds": round(time.monotonic() - started, 2),
-        "inputs": inputs_of(dataset, loaded),
+    return ScoreResult(
+        layers={layer: stats.sums[layer].shape[1] for layer in stats.layers},
+        counts=tuple(stats.counts.tolist()),
+        classes=stats.classes,
+        notes=(*loaded.notes, *dataset.notes),
+        seconds=round(time.monotonic() - started, 2),
+        inputs=inputs_of(dataset, loaded),
         **conditions(torch.device(choose_device(asked.device)), "float32"),
-    }
+    )
 
 
 _SCORE_ARRAYS = (("mean", "mean"), ("tf", "tf"), ("tfidf", "tf_idf"))

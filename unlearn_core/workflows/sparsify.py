@@ -18,16 +18,26 @@ from unlearn_core.models.recipe import Recipe
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Report, renamed
 from unlearn_core.results import evaluation
+from unlearn_core.results.plain import to_plain
+from unlearn_core.results.result import (
+    Conditions,
+    LayerSparsity,
+    Overlap,
+    Rung,
+    SparsifyResult,
+    Withheld,
+    rung_of,
+)
 from unlearn_core.sparsify.dense import origin_of
 from unlearn_core.sparsify.mask import SparseMask, overlap
 from unlearn_core.sparsify.registry import find_sparsifier
 from unlearn_core.sparsify.sparsifier import Found, SparseTask, Sparsifier, Stages, train_under
 from unlearn_core.unlearning.provenance import how_chosen
-from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung
+from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both
 from unlearn_core.workflows.requests import SparsifyRequest
 
 
-def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> SparsifyResult:
     """Finds a mask, trains under it on all training images and writes `model.safetensors`, whose card says how sparse it is.
 
     Finished stages are kept in the folder until the end, so that a resumed run goes on from there.
@@ -43,12 +53,12 @@ def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> dict[s
     found, strict, mask_seconds = _found(sparsifier, params, task, split)
     mask = strict.mask if strict else found.mask
     training = time.perf_counter()
-    curve: list[dict[str, Any]] = []
+    curve: list[Rung] = []
 
     def after_epoch(epoch: int) -> dict[str, Any]:
         tested = evaluation.tabulate(whole, evaluation.predictions(model, dataset.test))
-        curve.append({"rung": f"epoch {epoch}", **rung(tested)})
-        return curve[-1]
+        curve.append(rung_of(tested, f"epoch {epoch}"))
+        return dict(to_plain(curve[-1]))
 
     whole, model = everything(dataset), task.fresh(asked.seed)
     train_under(
@@ -61,37 +71,34 @@ def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> dict[s
         report=renamed(report, "training the sparse model"),
         after_epoch=after_epoch,
     )
-    after = evaluation.to_plain(
-        evaluation.tabulate(whole, evaluation.predictions(model, dataset.test, report))
-    )
+    after = evaluation.tabulate(whole, evaluation.predictions(model, dataset.test, report))
     ended = time.perf_counter()
-    result = {
-        "kind": "sparsify",
-        "sparsifier": sparsifier.name,
-        "params": plain(params),
-        "chosen": how_chosen(
+    result = SparsifyResult(
+        sparsifier=sparsifier.name,
+        params=plain(params),
+        chosen=how_chosen(
             sparsifier.published, plain(params), plain(sparsifier_params(sparsifier, {}, loaded)), tuned=False
         ),
-        "asked": params.sparsity,
-        "sparsity": mask.sparsity(),
-        "layers": mask.by_layer(),
-        "strict": bool(strict),
-        "forget": _forget(split),
-        "overlap": overlap(found.mask, mask) if strict else None,
-        "before": evaluation.to_plain(evaluation.tabulate(whole, before)),
-        "after": after,
-        "ladder": curve,
-        "mask_seconds": round(mask_seconds, 3),
-        "training_seconds": round(ended - training, 3),
-        "seconds": round(mask_seconds + ended - training, 3),
-        "facts": {**found.facts, **({"strict": dict(strict.facts)} if strict else {})},
-        "notes": [*loaded.notes, *dataset.notes, *_notes(mask, params, task, strict)],
-        "inputs": inputs_of(dataset, loaded),
+        asked=params.sparsity,
+        sparsity=mask.sparsity(),
+        layers={layer: LayerSparsity(**counts) for layer, counts in mask.by_layer().items()},
+        strict=bool(strict),
+        forget=_withheld(split),
+        overlap=Overlap(**overlap(found.mask, mask)) if strict else None,
+        before=evaluation.tabulate(whole, before),
+        after=after,
+        ladder=tuple(curve),
+        mask_seconds=round(mask_seconds, 3),
+        training_seconds=round(ended - training, 3),
+        seconds=round(mask_seconds + ended - training, 3),
+        facts={**found.facts, **({"strict": dict(strict.facts)} if strict else {})},
+        notes=(*loaded.notes, *dataset.notes, *_notes(mask, params, task, strict)),
+        inputs=inputs_of(dataset, loaded),
         **conditions(choose_device(asked.device), params.precision),
-    }
+    )
     _keep(folder / "model.safetensors", model, loaded, dataset, request, result)
     shutil.rmtree(folder / _STATE, ignore_errors=True)
-    return {**result, "elapsed": round(time.perf_counter() - started, 3)}
+    return replace(result, elapsed=round(time.perf_counter() - started, 3))
 
 
 _STATE = "state"
@@ -159,11 +166,11 @@ def _found(
     return found, strict, seconds + time.perf_counter() - started + stages.recalled
 
 
-def _forget(split: ForgetSplit | None) -> dict[str, Any] | None:
+def _withheld(split: ForgetSplit | None) -> Withheld | None:
     if split is None:
         return None
-    classes = [split.classes[k] for k in split.forget_classes]
-    return {"classes": classes, "images": len(split.forget), "digest": split.digest}
+    classes = tuple(split.classes[k] for k in split.forget_classes)
+    return Withheld(classes=classes, images=len(split.forget), digest=split.digest)
 
 
 def _notes(mask: SparseMask, params: Any, task: SparseTask, strict: Found | None) -> list[str]:
@@ -183,29 +190,29 @@ def _keep(
     loaded: LoadedModel,
     dataset: Dataset,
     request: Mapping[str, Any],
-    result: Mapping[str, Any],
+    result: SparsifyResult,
 ) -> None:
-    after, params = result["after"], result["params"]
+    after = result.after
     facts = {
         "command": request.get("command", ""),
-        "recipe": {f.name: params[f.name] for f in fields(Recipe)},
+        "recipe": {f.name: result.params[f.name] for f in fields(Recipe)},
         "seed": build(SparsifyRequest, request["settings"]).seed,
-        **measured_facts(model.net, after),
+        **measured_facts(model.net, after.test_accuracy, after.per_class),
         "test_images": len(dataset.test),
         "train_images": len(dataset.train),
         "data_digest": dataset.digest,
-        "seconds": result["seconds"],
+        "seconds": result.seconds,
         "sparsified_from": loaded.digest,
         "sparsity": {
-            "method": result["sparsifier"],
-            "asked": result["asked"],
-            "measured": result["sparsity"],
+            "method": result.sparsifier,
+            "asked": result.asked,
+            "measured": result.sparsity,
             "over": "convolution weights",
-            "strict": result["strict"],
-            "forget": result["forget"],
-            "seconds": result["seconds"],
+            "strict": result.strict,
+            "forget": to_plain(result.forget),
+            "seconds": result.seconds,
         },
-        **{name: result[name] for name in ("device", "device_name", "precision", "threads", "cores")},
+        **{f.name: getattr(result, f.name) for f in fields(Conditions)},
     }
     card = replace(loaded.card, facts=facts)
     save_model(path, model, card, loaded.plan)

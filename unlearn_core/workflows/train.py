@@ -20,11 +20,13 @@ from unlearn_core.models.training import fit
 from unlearn_core.params import build, plain
 from unlearn_core.progress import Report, renamed
 from unlearn_core.results import evaluation
-from unlearn_core.workflows.ends import conditions, rung
+from unlearn_core.results.plain import to_plain
+from unlearn_core.results.result import Rung, TrainResult, rung_of
+from unlearn_core.workflows.ends import conditions
 from unlearn_core.workflows.requests import TrainRequest
 
 
-def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def train(request: Mapping[str, Any], folder: Path, report: Report) -> TrainResult:
     """Trains a model and writes `model.safetensors` with its card."""
     asked, recipe = build(TrainRequest, request["settings"]), build(Recipe, request["recipe"])
     started = time.monotonic()
@@ -33,12 +35,12 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str,
     model, card, plan = _start(asked, dataset)
     model.to(device)
     whole = everything(dataset)
-    curve: list[dict[str, Any]] = []
+    curve: list[Rung] = []
 
     def after_epoch(epoch: int) -> dict[str, Any]:
         tested = evaluation.tabulate(whole, evaluation.predictions(model, dataset.test))
-        curve.append({"rung": f"epoch {epoch}", **rung(tested)})
-        return curve[-1]
+        curve.append(rung_of(tested, f"epoch {epoch}"))
+        return dict(to_plain(curve[-1]))
 
     fit(
         model,
@@ -48,12 +50,12 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str,
         report=renamed(report, "training"),
         after_epoch=after_epoch,
     )
-    final = evaluation.to_plain(evaluation.tabulate(whole, evaluation.predictions(model, dataset.test)))
+    final = evaluation.tabulate(whole, evaluation.predictions(model, dataset.test))
     facts = {
         "command": request.get("command", ""),
         "recipe": plain(recipe),
         "seed": asked.seed,
-        **measured_facts(model.net, final),
+        **measured_facts(model.net, final.test_accuracy, final.per_class),
         "test_images": len(dataset.test),
         "train_images": len(dataset.train),
         "data_digest": dataset.digest,
@@ -61,7 +63,7 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str,
         **conditions(device, recipe.precision),
     }
     save_model(folder / "model.safetensors", model, replace(card, facts=facts), plan)
-    return {"kind": "train", "after": final, "ladder": curve, "facts": facts, "seconds": facts["seconds"]}
+    return TrainResult(after=final, ladder=tuple(curve), facts=facts, seconds=facts["seconds"])
 
 
 def _start(asked: TrainRequest, dataset: Dataset) -> tuple[Classifier, ModelCard, PruningPlan | None]:

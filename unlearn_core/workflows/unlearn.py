@@ -14,20 +14,22 @@ from unlearn_core.models.inference import choose_device
 from unlearn_core.models.specs import ModelCard
 from unlearn_core.params import build, plain, settings_of
 from unlearn_core.progress import Report
+from unlearn_core.results.loading import from_plain
+from unlearn_core.results.result import Control, ForgetSet, Part, Sizes, UnlearnResult, pruned_rung, rung_of
 from unlearn_core.store.files import write_npz
 from unlearn_core.unlearning.beside import shares_settings, usual_controls
 from unlearn_core.unlearning.method import Method
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.workflows.answers import to_retrain
-from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both, rung_of
+from unlearn_core.workflows.ends import conditions, images_of, inputs_of, names_in, open_both
 from unlearn_core.workflows.parts import Parts
 from unlearn_core.workflows.requests import UnlearnRequest
 
 FORGET_INDICES = "forget_indices.npz"
 
 
-def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> UnlearnResult:
     """Unlearns, with controls beside it; each finished part is kept, so that a resumed run goes on from there."""
     asked = build(UnlearnRequest, request["settings"])
     method = find_method(asked.method)
@@ -42,7 +44,7 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
     parts = Parts(folder, loaded, split, asked.seed, report)
     controls = [c for c in controls if split.forget_classes or not c.whole_classes]
 
-    def part(m: Method) -> dict[str, Any]:
+    def part(m: Method) -> Part:
         if m.name == method.name:
             return parts.run(method, params, keep_model=True)
         return parts.run(m, control_params(m, method, params, loaded.card))
@@ -58,51 +60,50 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> dict[st
     if reference and "retrain" not in beside and method.name != "retrain":
         beside["retrain"] = reference
     retrained = main if method.name == "retrain" else beside.get("retrain")
-    return {
-        "kind": "unlearn",
-        "method": method.name,
-        "params": plain(params),
-        "forget": {
-            "classes": [split.classes[k] for k in split.forget_classes],
-            "fraction": asked.fraction,
-            "digest": split.digest,
-            "indices": FORGET_INDICES,
-        },
-        "images": {name: len(getattr(split, name)) for name in ("retain", "forget", "test", "test_forget")},
-        "seconds": main["seconds"],
-        "before": before["evaluation"],
-        "pruned": next((rung for rung in main["ladder"] if rung["rung"] == "pruned"), None),
-        "after": main["evaluation"],
-        "chosen": how_chosen(
+    return UnlearnResult(
+        method=method.name,
+        params=plain(params),
+        forget=ForgetSet(
+            classes=tuple(split.classes[k] for k in split.forget_classes),
+            fraction=asked.fraction,
+            digest=split.digest,
+            indices=FORGET_INDICES,
+        ),
+        images=images_of(split),
+        seconds=main.seconds,
+        before=before.evaluation,
+        pruned=pruned_rung(main.ladder),
+        after=main.evaluation,
+        chosen=how_chosen(
             method.published,
             plain(params),
             plain(method_params(method, {}, loaded.card)),
             tuned=asked.variants > 1 and retrained is not None,
         ),
-        "ladder": [{"rung": "original", **rung_of(before["evaluation"])}, *main["ladder"]],
-        "controls": {
-            n: {
-                **c,
-                "to_retrain": to_retrain(c, retrained),
-                "chosen": chosen_beside(find_method(n), method, c["params"], loaded.card),
-            }
-            for n, c in beside.items()
+        ladder=(rung_of(before.evaluation, "original"), *main.ladder),
+        controls={
+            name: Control(
+                **vars(part),
+                to_retrain=to_retrain(part, retrained),
+                chosen=chosen_beside(find_method(name), method, part.params, loaded.card),
+            )
+            for name, part in beside.items()
         },
-        "to_retrain": to_retrain(main, retrained),
-        "before_to_retrain": to_retrain(before, retrained),
-        "sparsity": main["sparsity"],
-        "plan": main["plan"],
-        "facts": main["facts"],
-        "size": {"before": before["size"], "after": main["size"]},
-        "notes": [*loaded.notes, *dataset.notes, *_notes(main)],
-        "inputs": inputs_of(dataset, loaded),
+        to_retrain=to_retrain(main, retrained),
+        before_to_retrain=to_retrain(before, retrained),
+        sparsity=main.sparsity,
+        plan=main.plan,
+        facts=main.facts,
+        size=Sizes(before=before.size, after=main.size),
+        notes=(*loaded.notes, *dataset.notes, *_notes(main)),
+        inputs=inputs_of(dataset, loaded),
         **conditions(choose_device(asked.device), getattr(params, "precision", "float32")),
-    }
+    )
 
 
-def _notes(part: Mapping[str, Any]) -> list[str]:
+def _notes(part: Part) -> list[str]:
     """What a method says of its plan and of its result."""
-    return [note for said in (part["plan"] or {}, part["facts"]) for note in said.get("notes", [])]
+    return [*(part.plan.notes if part.plan else ()), *part.facts.get("notes", [])]
 
 
 def keep_indices(folder: Path, split: ForgetSplit) -> None:
@@ -120,14 +121,13 @@ def method_params(method: Method, values: Mapping[str, Any], card: ModelCard) ->
     return build(method.params, {**recipe, **values})
 
 
-def stored_reference(loaded: LoadedModel, split: ForgetSplit) -> dict[str, Any] | None:
+def stored_reference(loaded: LoadedModel, split: ForgetSplit) -> Part | None:
     """What retraining gave for a bundled model and these classes, if it was stored."""
     path = ASSETS / "references" / f"{loaded.digest[:16]}.json"
     if not path.is_file():
         return None
-    stored: dict[str, Any] = json.loads(path.read_text())
-    found: dict[str, Any] | None = stored["retrain"].get(split.digest)
-    return {**found, "stored": True} if found else None
+    values = json.loads(path.read_text())["retrain"].get(split.digest)
+    return from_plain(Part, {**values, "stored": True}, path.name) if values else None
 
 
 def control_params(control: Method, method: Method, params: Any, card: ModelCard) -> Any:

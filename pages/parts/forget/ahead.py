@@ -1,6 +1,5 @@
 """What can be said before a training run: what will tell whether it forgot, and what a random share takes."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -8,7 +7,7 @@ import streamlit as st
 from pages.parts.downloads import table_behind
 from pages.parts.opened import opened
 from pages.parts.selection import Selection
-from unlearn_core.results.closeness import values_of
+from unlearn_core.results.result import Part
 
 _MEASURES = {
     "ua": ("**UA**", "images to forget, answered wrongly"),
@@ -30,15 +29,15 @@ _OF_SHARE = {
 }
 
 
-def targets(reference: Mapping[str, Any] | None, share: bool) -> None:
+def targets(reference: Part | None, share: bool) -> None:
     """A table of the measures, what they should be, and what a stored retrained model gives where there is one."""
     aims = _OF_SHARE if share else _OF_CLASSES
-    values = values_of(reference["evaluation"]) if reference else {}
-    head = "| measure | | should be |" + (" retraining gave |" if values else "")
-    lines = [head, "|:--|:--|:--|" + ("--:|" if values else "")]
+    measures = reference.evaluation.measures if reference else None
+    head = "| measure | | should be |" + (" retraining gave |" if measures else "")
+    lines = [head, "|:--|:--|:--|" + ("--:|" if measures else "")]
     for name, (label, what) in _MEASURES.items():
-        value = values.get(name)
-        given = (f" {100 * value:.1f} % |" if value is not None else " – |") if values else ""
+        value = getattr(measures, name, None)
+        given = (f" {100 * value:.1f} % |" if value is not None else " – |") if measures else ""
         lines.append(f"| {label} | {what} | {aims[name]} |{given}")
     st.markdown("\n".join(lines))
 

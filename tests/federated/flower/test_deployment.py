@@ -13,13 +13,13 @@ import torch
 from unlearn_core.checkpoints.model_files import fresh_model, open_model
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.engine import run_engine
 from unlearn_core.federated.flower import deployment, processes
 from unlearn_core.federated.flower.connections import require_private
 from unlearn_core.federated.flower.processes import GuardedProcesses
 from unlearn_core.federated.flower.server_app import ERROR, PROGRESS
 from unlearn_core.federated.job import Job, write_job
+from unlearn_core.federated.outcome import OUTCOME
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization
 from unlearn_core.params import build

@@ -12,9 +12,9 @@ from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated import validate
 from unlearn_core.federated.client_stats import REPORTED
-from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.engine import run_engine
 from unlearn_core.federated.job import Job, write_job
+from unlearn_core.federated.outcome import OUTCOME
 from unlearn_core.federated.privacy import Privacy, noise_reach
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization

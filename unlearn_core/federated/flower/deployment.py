@@ -15,11 +15,11 @@ from pathlib import Path
 
 import unlearn_core
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.flower.commands import Flwr, superlink, supernode
 from unlearn_core.federated.flower.connections import flower_home, require_private, write_connection
 from unlearn_core.federated.flower.processes import GRACE, GuardedProcesses
 from unlearn_core.federated.flower.server_app import ERROR, PROGRESS, read_reports
+from unlearn_core.federated.outcome import OUTCOME
 from unlearn_core.progress import Progress, Report
 
 _LOOPBACK = "loop"  # what Flower calls a superlink that was started here

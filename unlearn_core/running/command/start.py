@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_core.errors import UnlearnError
+from unlearn_core.results.loading import from_plain
 from unlearn_core.running.command.options import absolute, add_settings, finish, given, without_paths
 from unlearn_core.running.command.printing import answered, printed, result_of
 from unlearn_core.running.grid import expand, group_id, seeds_in
@@ -55,7 +56,7 @@ def _start(kind: Kind, args: argparse.Namespace) -> int:
         return _start_set(kind, args, request)
     record = follow_new(kind.name, request, args.device)
     wrote = _copied(record, kind.output, args.out) if kind.output and args.out else ""
-    return answered(args, record, kind.summary(result_of(record), wrote))
+    return answered(args, record, _summary(kind, record, wrote))
 
 
 def _start_set(kind: Kind, args: argparse.Namespace, request: dict[str, Any]) -> int:
@@ -67,10 +68,13 @@ def _start_set(kind: Kind, args: argparse.Namespace, request: dict[str, Any]) ->
     seeds = seeds_in(f"{args.seed},", 0)
     plans = expand(request, seeds, {}, args.group or group_id(request, secrets.token_hex(8)))
     records = [follow_new(kind.name, plan.request, args.device) for plan in plans]
-    results = [result_of(record) for record in records]
-    texts = [f"seed {seed}\n{kind.summary(result, '')}" for seed, result in zip(seeds, results, strict=True)]
-    answers = [{"run": record.id, **result} for record, result in zip(records, results, strict=True)]
+    texts = [f"seed {s}\n{_summary(kind, record, '')}" for s, record in zip(seeds, records, strict=True)]
+    answers = [{"run": record.id, **result_of(record)} for record in records]
     return printed(args, answers, "\n\n".join(texts))
+
+
+def _summary(kind: Kind, record: RunRecord, wrote: str) -> str:
+    return kind.summary(from_plain(kind.result, result_of(record), f"The result of run {record.id}"), wrote)
 
 
 def _request(kind: Kind, args: argparse.Namespace) -> dict[str, Any]:

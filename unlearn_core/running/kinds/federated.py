@@ -1,7 +1,8 @@
 """A run of a federation: clients that keep their images train, unlearn or retrain together."""
 
 from unlearn_core.federated.request import FederatedRequest, client_settings
-from unlearn_core.running.kinds.kind import Kind, Output, Params, Request, Result
+from unlearn_core.results.result import FederatedResult
+from unlearn_core.running.kinds.kind import Kind, Output, Params, Request
 from unlearn_core.running.kinds.unlearn import table_of
 
 
@@ -10,12 +11,12 @@ def action_of(request: Request) -> str:
     return str(request.get("settings", {}).get("action", FederatedRequest.action))
 
 
-def _summary(result: Result, wrote: str) -> str:
-    federation = result["federation"]
-    sent = (federation["bytes_down"] + federation["bytes_up"]) / 1e6
+def _summary(result: FederatedResult, wrote: str) -> str:
+    federation = result.federation
+    sent = (federation.bytes_down + federation.bytes_up) / 1e6
     return (
-        f"{table_of(result)}\n{federation['clients']} clients, {federation['partition']}: {sent:.1f} MB sent, "
-        f"{len(federation['events'])} answers missing or rejected"
+        f"{table_of(result)}\n{federation.clients} clients, {federation.partition}: {sent:.1f} MB sent, "
+        f"{len(federation.events)} answers missing or rejected"
     )
 
 
@@ -24,6 +25,7 @@ KIND = Kind(
     label="Federated",
     about="Train, unlearn or retrain with images that stay at their clients.",
     request=FederatedRequest,
+    result=FederatedResult,
     summary=_summary,
     params=Params(client_settings, of="action", heading="recipe of a client"),
     required=lambda action: ("data",) if action == "train" else ("data", "model", "forget"),

@@ -12,10 +12,8 @@ from unlearn_core.progress import Report
 Request = Mapping[str, Any]
 """What is asked of a run, in plain values: `settings`, and beside them the parameters of what is run."""
 
-Result = Mapping[str, Any]
-
-Workflow = Callable[[Request, Path, Report], dict[str, Any]]
-"""Does the work: (request, folder for its files, report) -> the result in plain values."""
+Workflow = Callable[[Request, Path, Report], Any]
+"""Does the work: (request, folder for its files, report) -> the result, of the kind's type."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Kind:
         label: What a person reads in a list of runs.
         about: What the command does, one sentence.
         request: A frozen dataclass of the settings, the `device` among them.
+        result: The frozen type of what a run gives.
         summary: A finished run at a terminal, from its result and what is to be said of the file that `--out` wrote.
         code: Where its function stands, as `module:function`; empty for that of its name in `workflows`.
         params: The settings beside the request's own, if there are any.
@@ -77,7 +76,8 @@ class Kind:
     label: str
     about: str
     request: type
-    summary: Callable[[Result, str], str]
+    result: type
+    summary: Callable[[Any, str], str]
     code: str = ""
     params: Params | None = None
     required: Callable[[str], tuple[str, ...]] = lambda name: ()

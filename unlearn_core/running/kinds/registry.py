@@ -6,6 +6,7 @@ from typing import Any
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Report
+from unlearn_core.results.plain import to_plain
 from unlearn_core.running.kinds import federated, score, sparsify, train, unlearn
 from unlearn_core.running.kinds.kind import Kind, Request
 
@@ -26,7 +27,7 @@ def find_kind(name: str) -> Kind:
 
 
 def run_workflow(kind: str, request: Request, folder: Path, report: Report) -> dict[str, Any]:
-    """Does the work of a run of this kind, repeatable number for number.
+    """Does the work of a run of this kind, repeatable number for number; its result as JSON's values.
 
     Raises:
         UnlearnError: An unknown kind.
@@ -35,4 +36,4 @@ def run_workflow(kind: str, request: Request, folder: Path, report: Report) -> d
     import torch
 
     torch.use_deterministic_algorithms(True, warn_only=True)
-    return run(request, folder, report)
+    return dict(to_plain(run(request, folder, report)))

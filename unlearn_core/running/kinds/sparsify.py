@@ -1,7 +1,8 @@
 """A run that makes a model sparse."""
 
 from unlearn_core.params import Setting, settings_of
-from unlearn_core.running.kinds.kind import Kind, Output, Params, Result
+from unlearn_core.results.result import SparsifyResult
+from unlearn_core.running.kinds.kind import Kind, Output, Params
 from unlearn_core.workflows.requests import SparsifyRequest
 
 
@@ -11,16 +12,15 @@ def _settings(sparsifier: str) -> tuple[Setting, ...]:
     return settings_of(find_sparsifier(sparsifier).params)
 
 
-def _summary(result: Result, wrote: str) -> str:
-    before, after = (result[when]["test_accuracy"] for when in ("before", "after"))
-    shared = result["overlap"]
+def _summary(result: SparsifyResult, wrote: str) -> str:
+    before, after = (evaluation.test_accuracy for evaluation in (result.before, result.after))
     lines = [
-        f"{result['sparsity']:.2%} of the convolutions' weights are gone; test accuracy {before:.2%} -> {after:.2%}.",
-        f"Masks with and without the forget set share {shared['iou']:.1%} of their weights."
-        if shared
+        f"{result.sparsity:.2%} of the convolutions' weights are gone; test accuracy {before:.2%} -> {after:.2%}.",
+        f"Masks with and without the forget set share {result.overlap.iou:.1%} of their weights."
+        if result.overlap
         else "",
-        f"{result['seconds']:.1f} s{wrote}.",
-        *result["notes"],
+        f"{result.seconds:.1f} s{wrote}.",
+        *result.notes,
     ]
     return "\n".join(line for line in lines if line)
 
@@ -30,6 +30,7 @@ KIND = Kind(
     label="Sparsifying",
     about="Make a model sparse, so that it forgets more easily.",
     request=SparsifyRequest,
+    result=SparsifyResult,
     summary=_summary,
     params=Params(_settings, of="sparsifier", heading="settings of {}"),
     required=lambda sparsifier: ("model", "data"),

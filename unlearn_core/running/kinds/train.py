@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.params import Setting, settings_of
-from unlearn_core.running.kinds.kind import Kind, Output, Params, Result
+from unlearn_core.results.result import TrainResult
+from unlearn_core.running.kinds.kind import Kind, Output, Params
 from unlearn_core.workflows.requests import TrainRequest
 
 _FROM_SCRATCH = {"epochs": 12, "lr": 0.1, "schedule": "one_cycle"}
@@ -15,8 +16,8 @@ def _recipe(name: str) -> tuple[Setting, ...]:
     return tuple(replace(s, default=_FROM_SCRATCH.get(s.name, s.default)) for s in settings_of(Recipe))
 
 
-def _summary(result: Result, wrote: str) -> str:
-    return f"Test accuracy {result['after']['test_accuracy']:.2%}{wrote}."
+def _summary(result: TrainResult, wrote: str) -> str:
+    return f"Test accuracy {result.after.test_accuracy:.2%}{wrote}."
 
 
 KIND = Kind(
@@ -24,6 +25,7 @@ KIND = Kind(
     label="Training",
     about="Train a model from scratch.",
     request=TrainRequest,
+    result=TrainResult,
     summary=_summary,
     params=Params(_recipe, part="recipe", with_defaults=True),
     output=Output("model.safetensors", "where the model file goes (.safetensors)", required=True),

@@ -1,24 +1,32 @@
 """A run that makes a model forget, with controls beside it."""
 
 from unlearn_core.params import Setting, settings_of
-from unlearn_core.results.closeness import values_of
-from unlearn_core.running.kinds.kind import Kind, Output, Params, Result
+from unlearn_core.results.closeness import Measures
+from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.result import Forgetting, Rung, UnlearnResult
+from unlearn_core.running.kinds.kind import Kind, Output, Params
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.workflows.requests import UnlearnRequest
 
 
-def table_of(result: Result) -> str:
+def table_of(result: Forgetting) -> str:
     """The result of unlearning as a small table for a terminal."""
-    rows = [("before", result["before"]), ("pruned", result["pruned"]), ("after", result["after"])]
-    rows += [(f"control: {name}", control["evaluation"]) for name, control in result["controls"].items()]
+    rows: list[tuple[str, Evaluation | Rung | None]] = [
+        ("before", result.before),
+        ("pruned", result.pruned),
+        ("after", result.after),
+        *((f"control: {name}", control.evaluation) for name, control in result.controls.items()),
+    ]
     titles = ("forget", "retain", "UA", "MIA", "RA", "TA")
     lines = [f"{'':26}{''.join(f'{title:>10}' for title in titles)}   (forget, retain: test accuracy)"]
-    for name, values in rows:
-        if values:
-            tested = (values["forget_test_accuracy"], values["retain_test_accuracy"])
-            shares = (*tested, *values_of(values).values())
-            lines.append(f"{name:26}{''.join(_percent(share) for share in shares)}".rstrip())
-    return "\n".join([*lines, f"{result['seconds']:.1f} s", *result["notes"]])
+    lines += [_line(name, tested) for name, tested in rows if tested]
+    return "\n".join([*lines, f"{result.seconds:.1f} s", *result.notes])
+
+
+def _line(name: str, tested: Evaluation | Rung) -> str:
+    measures = tested.measures if isinstance(tested, Evaluation) else Measures()
+    shares = (tested.forget_test_accuracy, tested.retain_test_accuracy, *measures)
+    return f"{name:26}{''.join(_percent(share) for share in shares)}".rstrip()
 
 
 def _percent(share: float | None) -> str:
@@ -34,6 +42,7 @@ KIND = Kind(
     label="Unlearning",
     about="Make a model forget, with controls beside it.",
     request=UnlearnRequest,
+    result=UnlearnResult,
     summary=lambda result, wrote: table_of(result),
     params=Params(_settings, of="method", heading="settings of {}"),
     required=lambda method: ("model", "data"),
