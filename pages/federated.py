@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import streamlit as st
 
-from pages.parts import compared, frame, live_run, selection
+from pages.parts import compared, frame, live_run, selection, start
 from pages.parts.federated import form as federated_form
 from pages.parts.federated import live, picture, result, runs, scores
 from pages.parts.federated.result import Shown
@@ -66,11 +66,8 @@ def _set_up(chosen: selection.Selection, top: st.delta_generator.DeltaGenerator,
     with left:
         form = federated_form.draw(chosen)
     with form.start:
-        refused = _refused(form.request["settings"])
-        runs.start_button("Start", form.request, form.device, form.name, refused, "federated start")
-        refusal = runs.refusal()
-        if refusal:
-            st.error(md(refusal))
+        refused = _refused(form.order.request["settings"])
+        start.button("Start", lambda nonce: [form.order], "federated start", refused=refused)
         if find_spec("flwr") is None:
             st.info(md(_NO_FLOWER))
         below = st.empty()
@@ -83,7 +80,7 @@ def _set_up(chosen: selection.Selection, top: st.delta_generator.DeltaGenerator,
             said,
             f"{chosen.model} on {chosen.data} · drawn before the run, the same for the same seed",
         )
-    below.caption(md(runs.estimate(form.request, form.device)))
+    below.caption(md(runs.estimate(form.order.request, form.order.device)))
 
 
 def _refused(settings: dict[str, object]) -> str:

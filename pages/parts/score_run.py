@@ -1,15 +1,14 @@
 """Asking for scores that nobody has computed yet: a background run, started once, with its true progress."""
 
-import secrets
-
 import streamlit as st
 
+from pages.parts import start
 from pages.parts.opened import store
 from pages.parts.selection import Selection
 from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS
-from unlearn_core.errors import UnlearnError
 from unlearn_core.running import jobs
+from unlearn_core.running.orders import Order
 from unlearn_core.store.runs import RunRecord, RunState
 
 
@@ -34,32 +33,17 @@ def ask_for_scores(selection: Selection, tap: str) -> None:
         key="scores_per_class",
         help="More images give steadier scores and take longer. 200 of each class are what unlearning uses by default.",
     )
-    token = st.session_state.setdefault("scores_token", secrets.token_hex(16))
-    if st.button("Score the channels", type="primary", key="scores_start"):
-        _start(selection, tap, 0 if per_class == "all" else int(per_class), token)
+    start.button(
+        "Score the channels",
+        lambda nonce: [_order(selection, tap, 0 if per_class == "all" else int(per_class))],
+        "scores_start",
+        width="content",
+    )
 
 
-def _start(selection: Selection, tap: str, per_class: int, token: str) -> None:
-    with st.spinner("Looking for the fastest device …"):
-        from unlearn_core.models.inference import choose_device
-
-        device = str(choose_device("auto"))
-    settings = {
-        "model": selection.model,
-        "data": selection.data,
-        "tap": tap,
-        "per_class": per_class,
-        "device": device,
-    }
-    try:
-        jobs.submit(
-            store(), "score", {"settings": settings}, token, device, name=f"Scores of {selection.model}"
-        )
-    except UnlearnError as error:
-        st.error(md(str(error)))
-        return
-    del st.session_state["scores_token"]
-    st.rerun()
+def _order(selection: Selection, tap: str, per_class: int) -> Order:
+    settings = {"model": selection.model, "data": selection.data, "tap": tap, "per_class": per_class}
+    return Order("score", {"settings": settings}, name=f"Scores of {selection.model}")
 
 
 @st.fragment(run_every=0.5)

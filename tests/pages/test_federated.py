@@ -411,7 +411,7 @@ def test_random_channels_are_one_click_and_join_the_race(
         {"federation": {**result["federation"], "settings": {}}},
     ):
         monkeypatch.setattr(
-            "pages.parts.federated_runs.result_of",
+            "pages.parts.federated.runs.result_of",
             lambda r, c=changed: {**finished.result(r.id), **(c if r.id == ours.id else {})},
         )
         assert control(ours, everything) is None

@@ -185,7 +185,7 @@ def test_a_run_that_was_cancelled_is_exit_status_1(monkeypatch, tmp_path, capsys
 def test_a_run_waits_in_the_queue_of_the_device_that_auto_stands_for(monkeypatch, tmp_path):
     devices = []
 
-    def submit(store, kind, request, token, device):
+    def submit(store, kind, request, token, device, name):
         devices.append(device)
         raise UnlearnError("enough")
 

@@ -10,6 +10,7 @@ from typing import Any
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.running import jobs
+from unlearn_core.running.orders import Order, place
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
 
 
@@ -19,10 +20,8 @@ class Stopped(UnlearnError):
 
 def follow_new(kind: str, request: Mapping[str, Any], device: str) -> RunRecord:
     """A new run, watched to its end; in the queue of the device that `auto` stands for here, as on the pages."""
-    from unlearn_core.models.inference import choose_device
-
     store = RunStore()
-    record = jobs.submit(store, kind, request, secrets.token_hex(16), str(choose_device(device)))
+    [record] = place(store, [Order(kind, request, device)], secrets.token_hex(16))
     return follow(store, record.id)
 
 

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,11 @@ class RunStore:
         query = "SELECT * FROM runs WHERE ? IS NULL OR kind = ? ORDER BY seq DESC LIMIT ?"
         found = self._records(query, kind, kind, limit)
         return tuple(replace(record, progress=read_progress(self._runs / record.id)) for record in found)
+
+    def of_tokens(self, tokens: Sequence[str]) -> tuple[RunRecord, ...]:
+        """The runs that these tokens were used for, oldest first."""
+        places = ", ".join("?" * len(tokens))
+        return self._records(f"SELECT * FROM runs WHERE token IN ({places}) ORDER BY seq", *tokens)
 
     def unfinished(self) -> tuple[RunRecord, ...]:
         """The runs that wait or work, oldest first."""

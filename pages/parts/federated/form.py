@@ -9,6 +9,7 @@ from pages.parts import methods, selection
 from pages.parts.forget.form import basket, devices, names_of
 from pages.parts.text import md
 from unlearn_core.params import Setting, settings_of
+from unlearn_core.running.orders import Order
 
 ACTIONS = {"unlearn": "Unlearn", "retrain": "Retrain without them", "train": "Train"}
 _ABOUT = {
@@ -72,15 +73,11 @@ class Form:
     """What a form stands for.
 
     Attributes:
-        request: The request.
-        device: Where the run is to compute.
-        name: What the run is called.
+        order: The run that it asks for.
         start: Where the button that starts it belongs.
     """
 
-    request: dict[str, Any]
-    device: str
-    name: str
+    order: Order
     start: Any
 
 
@@ -132,7 +129,8 @@ def draw(chosen: selection.Selection) -> Form:
     what = ", ".join(chosen.forget)
     told = {"unlearn": f"Forget {what}", "retrain": f"Retrain without {what}", "train": "Train"}[action]
     name = f"{told} · {clients} clients, {partition}"
-    return Form({"settings": settings, "params": params}, settings["device"], name, start)
+    request = {"settings": settings, "params": params}
+    return Form(Order("federated", request, settings["device"], name), start)
 
 
 def _privacy(facts: Known) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.parts import charts, selection
+from pages.parts import charts, selection, start
 from pages.parts.before_after.tabs import QUIET, TONES
 from pages.parts.downloads import table_behind
 from pages.parts.federated import live, picture
@@ -19,6 +19,7 @@ from pages.parts.text import md
 from unlearn_core.plots import race as races
 from unlearn_core.results import federation as rounds
 from unlearn_core.results.verdicts import against_random, came_back
+from unlearn_core.running.orders import Order
 from unlearn_core.store.runs import RunRecord
 from unlearn_core.words import duration, size
 
@@ -202,14 +203,8 @@ def _offer(run: Shown) -> None:
     told = f"{'Retrain without' if retrains else 'Forget'} {settings['forget'].replace(',', ', ')}"
     name = f"{told} · {settings['clients']} clients, {settings['partition']}"
     with right:
-        federated_runs.start_button(
-            "Run it now",
-            {"settings": settings, "params": shared},
-            run.record.device,
-            name,
-            "",
-            "federated reference",
-        )
+        order = Order("federated", {"settings": settings, "params": shared}, run.record.device, name)
+        start.button("Run it now", lambda nonce: [order], "federated reference")
 
 
 def _offer_control(run: Shown) -> None:
@@ -219,16 +214,11 @@ def _offer_control(run: Shown) -> None:
         "Would any channels have done? The rounds train without the class, and may forget it by themselves."
     )
     # The values that the run had, not today's defaults.
-    params = {**run.result["params"], "direction": "random"}
+    request = {**run.record.request, "params": {**run.result["params"], "direction": "random"}}
+    order = Order("federated", request, run.record.device, f"Random channels · {title_of(run.record)}")
     with right:
-        federated_runs.start_button(
-            "Same with random channels",
-            {**run.record.request, "params": params},
-            run.record.device,
-            f"Random channels · {title_of(run.record)}",
-            "",
-            "federated control",
-            kind="secondary",
+        start.button(
+            "Same with random channels", lambda nonce: [order], "federated control", kind="secondary"
         )
 
 

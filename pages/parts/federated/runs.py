@@ -1,7 +1,7 @@
 """Which federated runs there are, which one is shown, and starting one."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
@@ -9,15 +9,10 @@ from pages.parts import selection
 from pages.parts.federated.form import known
 from pages.parts.opened import store
 from pages.parts.run_words import seconds_of, title_of, when
-from pages.parts.tokens import token_of
-from unlearn_core.errors import UnlearnError
 from unlearn_core.params import checked
-from unlearn_core.running import jobs
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.words import duration
 
-_NONCE = "federated nonce"
-_REFUSED = "federated refused"
 _FOLLOWED = "federated followed"
 _SAME = ("data", "model", "forget", "clients", "partition", "seed")
 _SAME += (
@@ -114,42 +109,6 @@ def newest() -> RunRecord | None:
     ours = last is not None and st.session_state.get(_FOLLOWED) == last.id
     unresolved = last is not None and last.state is not RunState.SUCCEEDED
     return last if ours or unresolved else None
-
-
-def start_button(
-    label: str,
-    request: dict[str, Any],
-    device: str,
-    name: str,
-    refused: str,
-    key: str,
-    kind: Literal["primary", "secondary"] = "primary",
-) -> None:
-    """Starts a run once, however often it is pressed; `refused` says why it can't be."""
-    token = token_of("federated", request, device, f"{_NONCE} {key}")
-    same = next((r for r in store().unfinished() if r.token == token), None)
-    st.button(
-        "Started" if same else label,
-        type=kind,
-        key=key,
-        disabled=bool(refused) or same is not None,
-        on_click=_submit,
-        args=(request, token, device, name),
-        width="stretch",
-        help=refused or None,
-    )
-
-
-def refusal() -> str:
-    """Why the last start was refused; told once."""
-    return str(st.session_state.pop(_REFUSED, ""))
-
-
-def _submit(request: dict[str, Any], token: str, device: str, name: str) -> None:
-    try:
-        jobs.submit(store(), "federated", request, token, device, name)
-    except UnlearnError as error:
-        st.session_state[_REFUSED] = str(error)
 
 
 def result_of(record: RunRecord) -> dict[str, Any] | None:

@@ -1,28 +1,23 @@
 """Making a model sparse: the form that follows from a sparsifier, its start, and what came of it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
-from pages.parts import live_run, methods, models, selection
+from pages.parts import live_run, methods, models, selection, start
 from pages.parts.forget import form
 from pages.parts.opened import store
 from pages.parts.run_words import title_of, when
 from pages.parts.sparsity import result, time
 from pages.parts.text import md
-from pages.parts.tokens import token_of
 from unlearn_core.checkpoints.catalog import scratch_recipe
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import Setting, settings_of
-from unlearn_core.running import jobs
+from unlearn_core.running.orders import Order
 from unlearn_core.sparsify.registry import SPARSIFIERS
 from unlearn_core.sparsify.sparsifier import Sparsifier
 from unlearn_core.store.runs import RunRecord, RunState
 
-_NONCE = "sparsify nonce"
-_REFUSED = "sparsify refused"
 STRICT = (
     "A mask is chosen by looking at weights that all training images have shaped, those to forget among them: which weights "
     "stay remembers the forget set, and so does a model that is retrained under that mask. A strict mask is chosen by a "
@@ -37,9 +32,9 @@ def draw(chosen: selection.Selection) -> None:
     """The form on the left; on the right the run that works, or what the newest one gave."""
     left, right = st.columns([5, 6], gap="large")
     with left:
-        request, device, name, problem = _form(chosen)
-        _start(request, device, name, problem)
-        _time(chosen, request, device, problem)
+        order, problem = _form(chosen)
+        _start(order, problem)
+        _time(chosen, order, problem)
         st.caption(
             "A sparse model goes through every method of the Forget page, TF-IDF pruning too: whole channels are cut out, "
             "and of the rest the mask keeps its weights at zero."
@@ -49,7 +44,7 @@ def draw(chosen: selection.Selection) -> None:
         _runs(chosen)
 
 
-def _form(chosen: selection.Selection) -> tuple[dict[str, Any], str, str, str]:
+def _form(chosen: selection.Selection) -> tuple[Order, str]:
     st.subheader("How")
     name = st.selectbox(
         "Sparsifier",
@@ -91,7 +86,8 @@ def _form(chosen: selection.Selection) -> tuple[dict[str, Any], str, str, str]:
     told = (
         f"{chosen.model.rpartition(':')[2]} at {100 * sparsity:.4g} % · {name}{', strict' if strict else ''}"
     )
-    return {"settings": settings, "params": params}, device, told, problem or _refused(chosen)
+    order = Order("sparsify", {"settings": settings, "params": params}, device, told)
+    return order, problem or _refused(chosen)
 
 
 def _with_recipe(sparsifier: Sparsifier, model: str) -> tuple[Setting, ...]:
@@ -160,41 +156,26 @@ def _refused(chosen: selection.Selection) -> str:
     return ""
 
 
-def _start(request: Mapping[str, Any], device: str, name: str, problem: str) -> None:
-    token = token_of("sparsify", request, device, _NONCE)
-    same = any(r.token == token for r in store().unfinished())
-    st.button(
-        "Started" if same else "Make it sparse",
-        type="primary",
-        width="stretch",
-        key="sparsify start",
-        disabled=bool(problem) or same,
-        on_click=_submit,
-        args=(request, token, device, name),
+def _start(order: Order, problem: str) -> None:
+    start.button(
+        "Make it sparse",
+        lambda nonce: [order],
+        "sparsify start",
+        refused=problem,
+        after=lambda: st.session_state.pop("sparsify shown", None),
     )
     if problem:
         st.caption(md(problem))
-    if st.session_state.get(_REFUSED):
-        st.error(md(st.session_state.pop(_REFUSED)))
 
 
-def _submit(request: Mapping[str, Any], token: str, device: str, name: str) -> None:
-    try:
-        jobs.submit(store(), "sparsify", request, token, device, name)
-    except UnlearnError as error:
-        st.session_state[_REFUSED] = str(error)
-    else:
-        st.session_state.pop("sparsify shown", None)
-
-
-def _time(chosen: selection.Selection, request: Mapping[str, Any], device: str, problem: str) -> None:
+def _time(chosen: selection.Selection, order: Order, problem: str) -> None:
     if problem:
         return
     if store().unfinished():
         st.caption("The time is not estimated while another run is using the machine.")
         return
     try:
-        st.caption(md(time.sentence(chosen, request, device)))
+        st.caption(md(time.sentence(chosen, order.request, order.device)))
     except UnlearnError as error:
         st.warning(md(str(error)))
 

@@ -1,39 +1,26 @@
 """What of the sweep is missing for the selected model, and a button that queues it as ordinary runs."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
 
-from pages.parts import methods, selection
+from pages.parts import methods, selection, start
 from pages.parts.estimate import estimate
 from pages.parts.forget import form
 from pages.parts.opened import store
 from pages.parts.sparsity import time
 from pages.parts.sparsity.families import is_of
 from pages.parts.text import md
-from pages.parts.tokens import hashed, nonce_of, renew
 from unlearn_core.errors import UnlearnError
 from unlearn_core.experiments.sweep import STEPS, Family, missing
-from unlearn_core.running import jobs
 from unlearn_core.running.grid import MOST
+from unlearn_core.running.sweeps import Cells, Sweep
 from unlearn_core.sparsify.registry import SPARSIFIERS
-from unlearn_core.store.runs import RunState
 from unlearn_core.unlearning.registry import REFERENCE, in_sparsity_paper, short_label
 from unlearn_core.words import duration
 
-_NONCE = "sparsity nonce"
-_REFUSED = "sparsity refused"
-Cells = Sequence[tuple[float, str]]
-
-
-class _Forget(NamedTuple):
-    """What is to be forgotten: classes, or a random share and the seed of its draw."""
-
-    classes: tuple[str, ...]
-    fraction: float = 0.0
-    draw: int = 0
+_KEY = "sparsity queue"
 
 
 def draw(family: Family | None, chosen: selection.Selection) -> None:
@@ -44,27 +31,41 @@ def draw(family: Family | None, chosen: selection.Selection) -> None:
             md(f"These figures are of {family.model}; select it in the sidebar to queue what is missing.")
         )
         return
-    forget = _Forget(family.classes, family.fraction, family.draw) if family else _Forget(chosen.forget)
-    if not forget.classes and not forget.fraction:
+    if family is None and not chosen.forget:
         st.info(
             "Nothing is stored for this model yet. Put a class into the forget basket in the sidebar, and queue a sweep here."
         )
         return
-    cells, maker = _wanted(family)
-    cells = [c for c in cells if c not in _pending(chosen, forget, maker)]
-    sparse = sorted({s for s, _ in cells if s and not _made(chosen, maker, s)})
+    cells, sparsifier = _wanted(family)
+    sweep = _sweep(family, chosen, sparsifier)
+    pending = sweep.pending(store())
+    cells = [cell for cell in cells if cell not in pending]
     if not cells:
         st.caption("Everything that is chosen here was measured, or is waiting in the queue.")
         return
     _overview(cells)
-    told = _sentence(cells, sparse, maker)
-    st.markdown(md(told))
-    if len(cells) + len(sparse) > MOST:
+    orders = sweep.orders(store(), cells)
+    sparse = sorted(o.request["params"]["sparsity"] for o in orders if o.kind == "sparsify")
+    st.markdown(md(_sentence(cells, sparse, sparsifier)))
+    if len(orders) > MOST:
         st.warning(f"At most {MOST} runs can be queued at once; choose fewer sparsities or methods.")
         return
-    device = form.devices()[0]
-    _button(chosen, forget, cells, sparse, maker, device)
-    st.caption(md(_time(chosen, forget, cells, sparse, maker, device)))
+    start.button(
+        f"Queue {len(orders)} runs" if len(orders) > 1 else "Queue 1 run",
+        lambda nonce: orders,
+        _KEY,
+        width="content",
+        after=lambda: start.renew(_KEY),
+    )
+    st.caption(md(_time(chosen, sweep, cells, sparse)))
+
+
+def _sweep(family: Family | None, chosen: selection.Selection, sparsifier: str) -> Sweep:
+    classes, fraction, draw_number = (
+        (family.classes, family.fraction, family.draw) if family else (chosen.forget, 0.0, 0)
+    )
+    names = "" if fraction else form.names_of(classes)
+    return Sweep(chosen.model, chosen.data, names, fraction, draw_number, sparsifier, form.devices()[0])
 
 
 def _wanted(family: Family | None) -> tuple[list[tuple[float, str]], str]:
@@ -112,138 +113,14 @@ def _sentence(cells: Cells, sparse: Sequence[float], maker: str) -> str:
     return f"{told}, after {len(sparse)} that make{'s' if len(sparse) == 1 else ''} the model sparse ({maker}, {which})."
 
 
-def _button(
-    chosen: selection.Selection,
-    forget: _Forget,
-    cells: Cells,
-    sparse: Sequence[float],
-    maker: str,
-    device: str,
-) -> None:
-    nonce = nonce_of(_NONCE)
-    many = len(cells) + len(sparse)
-    st.button(
-        f"Queue {many} runs" if many > 1 else "Queue 1 run",
-        type="primary",
-        key="sparsity queue",
-        on_click=_submit,
-        args=(chosen, forget, cells, maker, device, nonce),
-    )
-    if st.session_state.get(_REFUSED):
-        st.error(md(st.session_state.pop(_REFUSED)))
-
-
-def _submit(
-    chosen: selection.Selection,
-    forget: _Forget,
-    cells: Cells,
-    maker: str,
-    device: str,
-    nonce: str,
-) -> None:
-    """Queues the sparse models and, behind each, what is to be measured on it; a run waits for those before it."""
-    made = {s: _made(chosen, maker, s) or chosen.model * (s == 0) for s in {s for s, _ in cells}}
-    try:
-        for sparsity, method in cells:
-            if not made[sparsity]:
-                request = _sparsify(chosen, maker, sparsity, device)
-                name = f"{chosen.model.rpartition(':')[2]} at {100 * sparsity:.4g} %"
-                record = jobs.submit(
-                    store(), "sparsify", request, hashed(nonce, request, device), device, name
-                )
-                made[sparsity] = f"run:{record.id}"
-            request = _unlearn(chosen, forget, method, made[sparsity], device)
-            what = ", ".join(forget.classes) or f"{forget.fraction:.0%}"
-            name = f"Forget {what} · {short_label(method)} · {100 * sparsity:.4g} % sparse"
-            jobs.submit(store(), "unlearn", request, hashed(nonce, request, device), device, name)
-    except UnlearnError as error:
-        st.session_state[_REFUSED] = str(error)
-    else:
-        renew(_NONCE)
-
-
-def _sparsify(chosen: selection.Selection, maker: str, sparsity: float, device: str) -> dict[str, Any]:
-    settings = {
-        "model": chosen.model,
-        "data": chosen.data,
-        "sparsifier": maker,
-        "strict": False,
-        "forget": "",
-        "fraction": 0.0,
-        "seed": 0,
-        "device": device,
-    }
-    return {"settings": settings, "params": {"sparsity": sparsity}}
-
-
-def _unlearn(
-    chosen: selection.Selection,
-    forget: _Forget,
-    method: str,
-    model: str,
-    device: str,
-) -> dict[str, Any]:
-    settings = {
-        "model": model,
-        "data": chosen.data,
-        "forget": "" if forget.fraction else form.names_of(forget.classes),
-        "fraction": forget.fraction,
-        "share_seed": forget.draw,
-        "method": method,
-        "controls": "none",
-        "seed": 0,
-        "device": device,
-    }
-    return {"settings": settings, "params": {}}
-
-
-def _made(chosen: selection.Selection, maker: str, sparsity: float) -> str:
-    """An own sparse model of this model, sparsity and sparsifier by default settings, finished or in the queue."""
-    for record in store().list("sparsify", 200):
-        asked = record.request
-        wanted = _sparsify(chosen, maker, sparsity, "")
-        same = all(
-            asked.get("settings", {}).get(k) == wanted["settings"][k]
-            for k in ("model", "data", "sparsifier", "strict", "seed")
-        )
-        alive = not record.state.final or record.state is RunState.SUCCEEDED
-        if same and alive and asked.get("params") == wanted["params"]:
-            return f"run:{record.id}"
-    return ""
-
-
-def _pending(chosen: selection.Selection, forget: _Forget, maker: str) -> set[tuple[float, str]]:
-    """What waits or runs already."""
-    found = set()
-    sparse = {_made(chosen, maker, s): s for s in STEPS if s}
-    sparse.pop("", None)
-    for record in store().unfinished():
-        asked = record.request.get("settings", {})
-        wanted = _unlearn(chosen, forget, "", "", "")["settings"]
-        same = all((asked.get(k) or "") == (wanted[k] or "") for k in ("forget", "fraction", "share_seed"))
-        if record.kind != "unlearn" or not same:
-            continue
-        sparsity = 0.0 if asked["model"] == chosen.model else sparse.get(asked["model"])
-        if sparsity is not None:
-            found.add((sparsity, asked["method"]))
-    return found
-
-
-def _time(
-    chosen: selection.Selection,
-    forget: _Forget,
-    cells: Cells,
-    sparse: Sequence[float],
-    maker: str,
-    device: str,
-) -> str:
+def _time(chosen: selection.Selection, sweep: Sweep, cells: Cells, sparse: Sequence[float]) -> str:
     if store().unfinished():
         return "The time is not estimated while another run is using the machine."
     try:
-        requests = [_unlearn(chosen, forget, m, chosen.model, device) for _, m in cells]
-        told = f"Unlearning: {estimate(chosen, requests, device)}"
+        requests = [sweep.order(0.0, method, sweep.model).request for _, method in cells]
+        told = f"Unlearning: {estimate(chosen, requests, sweep.device)}"
         if sparse:
-            total = sum(time.seconds(chosen, _sparsify(chosen, maker, s, device), device)[0] for s in sparse)
+            total = sum(time.seconds(chosen, sweep.sparse_order(s).request, sweep.device)[0] for s in sparse)
             told = f"Making sparse: about {duration(total)}. {told}"
     except UnlearnError as error:
         return str(error)
