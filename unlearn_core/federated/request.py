@@ -18,6 +18,8 @@ class FederatedTrainParams(RetrainParams):
     """A recipe for clients that train from scratch: small batches, because a client has few images."""
 
     batch_size: int = setting(32, "Images in a step", low=1, high=4096)
+    # Training may begin with a model, which has statistics to keep.
+    freeze_bn: bool = setting(False, hidden=False)
 
 
 @dataclass(frozen=True)
