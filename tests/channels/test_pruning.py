@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from unlearn_core.channels.pruning import (
     ChannelGroup,
     PruningSettings,
+    budget_ratio,
     choose_groups,
     kept_in_place,
     make_plan,
@@ -61,6 +62,29 @@ def test_ties_go_to_the_lower_index():
     assert make_plan(tied, GROUPS, [0], settings(ratio=0.3)).channels["late"] == (0, 1, 2)
 
 
+@pytest.mark.parametrize(
+    ("combine", "ratio", "classes", "share"),
+    [
+        ("growing", 0.2, 1, 0.2),
+        ("growing", 0.2, 2, 0.3),
+        ("growing", 0.2, 3, 0.4),
+        ("growing", 0.2, 7, 0.5),
+        ("growing", 0.6, 3, 0.6),
+        ("joint", 0.2, 3, 0.2),
+        ("sequential", 0.2, 1, 0.2),
+    ],
+)
+def test_a_budget_for_several_classes(combine, ratio, classes, share):
+    assert budget_ratio(settings(combine=combine, ratio=ratio), classes) == pytest.approx(share)
+
+
+def test_two_classes_share_a_grown_budget():
+    joint, growing = (
+        make_plan(scores(), GROUPS, [0, 1], settings(ratio=0.2, combine=c)) for c in ("joint", "growing")
+    )
+    assert (len(joint.channels["late"]), len(growing.channels["late"])) == (2, 3)
+
+
 def test_global_ranks_all_layers_together():
     plan = make_plan(scores(), GROUPS, [0], settings(ratio=0.25, scope="global"))
     # 6 of the 24 channels of three groups: late has 9 8 7 6 5 and then 4 ties with early's 4, which comes first.
@@ -76,7 +100,7 @@ def test_balance_lifts_wide_layers():
 
 
 def test_joint_takes_the_maximum_over_targets():
-    plan = make_plan(scores(), GROUPS, [0, 1], settings(ratio=0.2))
+    plan = make_plan(scores(), GROUPS, [0, 1], settings(ratio=0.2, combine="joint"))
     assert plan.channels["late"] == (0, 9)
 
 
@@ -137,7 +161,7 @@ def test_places():
 
 
 def test_plain_form_comes_back():
-    plan = make_plan(scores(), GROUPS, [0, 1], settings(ratio=0.3))
+    plan = make_plan(scores(), GROUPS, [0, 1], settings(ratio=0.3, combine="joint"))
     assert plan_from_plain(json.loads(json.dumps(plan_to_plain(plan)))) == plan_from_plain(
         plan_to_plain(plan)
     )

@@ -79,7 +79,7 @@ def test_random_control_prunes_as_many_but_others(trained, task_of):
 
 def test_several_classes_jointly_and_one_after_the_other(trained, task_of):
     task = task_of(classes=("green", "blue"))
-    joint = run(copy.deepcopy(trained), params(epochs=0), task).plan
+    joint = run(copy.deepcopy(trained), params(epochs=0, combine="joint"), task).plan
     sequential = run(copy.deepcopy(trained), params(epochs=0, combine="sequential"), task).plan
     assert joint.reason["classes"] == sequential.reason["classes"] == ["green", "blue"]
     assert joint.total < sequential.total <= 2 * joint.total

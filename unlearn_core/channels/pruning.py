@@ -22,7 +22,9 @@ from unlearn_core.params import setting
 SCOPES = ("per_layer", "global", "global_balanced")
 WHERE = ("last_convs", "last_stage", "inner", "all")
 DIRECTIONS = ("high", "low", "random")
-COMBINATIONS = ("joint", "sequential")
+COMBINATIONS = ("growing", "joint", "sequential")
+MOST_OF_SEVERAL = 0.5
+"""A budget that grows with the classes stops here: beyond it fine-tuning no longer brings the others back."""
 RESIDUAL = ("mask", "group")
 """What becomes of channels of residual sums."""
 
@@ -74,8 +76,9 @@ class PruningSettings:
         advanced=True,
     )
     combine: str = setting(
-        "joint",
-        "Several classes: one budget for all, or one after the other",
+        "growing",
+        "Several classes: one budget that grows by half of the ratio with each further class, up to a half of the channels "
+        "(growing); the same budget for any number (joint); or one class after the other, each with the whole ratio (the paper)",
         label="Several classes",
         choices=COMBINATIONS,
         advanced=True,
@@ -161,8 +164,8 @@ def make_plan(
     """The plan that prunes the channels most specific to the target classes.
 
     A group's score is the mean of its layers' scores; several targets share one budget through the maximum over them
-    (an extension; the paper prunes one class after the other). Exactly floor(ratio x channels) go, ties to the lower
-    index, and at least a tenth of every layer stays.
+    (an extension; the paper prunes one class after the other). Exactly floor(`budget_ratio` x channels) go, ties to the
+    lower index, and at least a tenth of every layer stays.
 
     Args:
         scores: (K, C) for every layer.
@@ -183,7 +186,7 @@ def make_plan(
     for group in candidates:
         values[group.name][list(spent.get(group.name, ()))] = -np.inf
     budget = _budget_per_layer if settings.scope == "per_layer" else _budget_global
-    counts = budget(values, settings.ratio)
+    counts = budget(values, budget_ratio(settings, len(targets)))
     notes = []
     planned = []
     for group in candidates:
@@ -205,6 +208,17 @@ def make_plan(
         "seed": seed,
     }
     return PruningPlan(tuple(planned), reason, tuple(notes))
+
+
+def budget_ratio(settings: PruningSettings, classes: int) -> float:
+    """The share of channels that go for that many classes at once.
+
+    With one budget of the same size for any number, each class loses too few of its channels and is hardly forgotten; one
+    after the other, each with the whole ratio, empties the layers from four classes on (benchmarks/several_classes.py).
+    """
+    if settings.combine != "growing":
+        return settings.ratio
+    return min(max(settings.ratio, MOST_OF_SEVERAL), settings.ratio * (1 + classes) / 2)
 
 
 def merge_plans(plans: Sequence[PruningPlan]) -> PruningPlan:

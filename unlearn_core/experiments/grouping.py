@@ -73,7 +73,13 @@ def one_a_seed(trials: Iterable[Trial]) -> list[Trial]:
 
 def key_of(trial: Trial) -> str:
     """Short, and the same for trials of one configuration, which differ by their seed alone."""
-    return f"{trial.method}-{short([dict(trial.params), *level_of(trial), trial.stored])}"
+    settings = {name: value for name, value in trial.params.items() if name not in _without_effect(trial)}
+    return f"{trial.method}-{short([settings, *level_of(trial), trial.stored])}"
+
+
+def _without_effect(trial: Trial) -> tuple[str, ...]:
+    """Settings that change nothing about a trial: with one class there is nothing to combine."""
+    return ("combine",) if len(trial.classes) < 2 else ()
 
 
 def short(value: Any) -> str:

@@ -148,7 +148,7 @@ def plan_by(
         return plan if params.cut else kept_in_place(plan)
 
     unpruned = stats(None)
-    if params.combine == "joint" or len(targets) == 1:
+    if params.combine != "sequential" or len(targets) == 1:
         return finish(plan_from(unpruned, targets))
     plans = [plan_from(unpruned, targets[:1])]
     for target in targets[1:]:
