@@ -16,8 +16,8 @@ from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.results.evaluation import evaluate, to_plain
-from unlearn_core.unlearning.task import Task
 from unlearn_core.unlearning.registry import find_method
+from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
 
 ORDER = (3, 7, 1, 8, 5)
