@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlearn_core.running.kinds.registry import KINDS
+from unlearn_core.store.queue import ahead, position
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
 from unlearn_core.unlearning.beside import words_of
 from unlearn_core.unlearning.registry import METHODS
@@ -101,8 +102,9 @@ def step_text(progress: Mapping[str, Any] | None, method: str = "") -> str:
 
 def waiting_text(store: RunStore, record: RunRecord) -> str:
     """Where in the queue a run stands."""
-    place = store.place_in_queue(record.id)
-    busy = [r for r in store.ahead(record.id) if r.state is RunState.RUNNING]
+    unfinished = store.unfinished()
+    place = position(unfinished, record.id)
+    busy = [r for r in ahead(unfinished, record.id) if r.state is RunState.RUNNING]
     if place <= 1 and not busy:
         return "Starting its process"
     return f"Waiting for {record.device}: place {place} in the queue"

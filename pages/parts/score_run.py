@@ -9,6 +9,7 @@ from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS
 from unlearn_core.running import jobs
 from unlearn_core.running.orders import Order
+from unlearn_core.store.queue import position
 from unlearn_core.store.runs import RunRecord, RunState
 
 
@@ -54,7 +55,7 @@ def _watch(run_id: str) -> None:
         st.rerun()
     now = record.progress
     if record.state is RunState.QUEUED:
-        place = store().place_in_queue(run_id)
+        place = position(store().unfinished(), run_id)
         st.progress(
             0.0, text=f"Waiting for the device: number {place} in the queue." if place > 1 else "Starting …"
         )

@@ -21,6 +21,7 @@ from unlearn_core.running import jobs
 from unlearn_core.running.jobs import cancel, refresh, resume, submit
 from unlearn_core.running.worker import HANDED_LOCK, execute
 from unlearn_core.store.locks import holder, is_locked, lock
+from unlearn_core.store.queue import position
 from unlearn_core.store.runs import RunRecord, RunState, RunStore, events
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
@@ -51,7 +52,7 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> float:
 
 
 def finished(store: RunStore, run_id: str) -> RunRecord:
-    until(lambda: store.get(run_id).state.final and not is_locked(store.lock_file(run_id)))
+    until(lambda: store.get(run_id).state.final and not is_locked(store.folders.lock_file(run_id)))
     return store.get(run_id)
 
 
@@ -61,10 +62,10 @@ def at_work(store: RunStore, run_id: str) -> None:
 
 def kill(store: RunStore, run_id: str) -> None:
     """Kills the process of a run, if it has one, as the kernel's out-of-memory killer would."""
-    pid = holder(store.lock_file(run_id))
-    if pid is not None and is_locked(store.lock_file(run_id)):
+    pid = holder(store.folders.lock_file(run_id))
+    if pid is not None and is_locked(store.folders.lock_file(run_id)):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not is_locked(store.lock_file(run_id)))
+    until(lambda: not is_locked(store.folders.lock_file(run_id)))
 
 
 def test_a_run_succeeds_in_its_own_process_with_a_sealed_result(store: RunStore) -> None:
@@ -147,7 +148,7 @@ def test_a_worker_killed_at_any_moment_is_interrupted_and_resumes(store: RunStor
                 interrupted += 1
                 resume(store, run.id, command=FAKE)
         done = finished(store, run.id)
-        assert done.state is RunState.SUCCEEDED, store.log(run.id)
+        assert done.state is RunState.SUCCEEDED, store.folders.log(run.id)
         assert done.result is not None and done.result["steps"] == 24
         went_on += done.result["started_at"] > 0
         blocks = [(store.artifact(run.id, f"block-{i}.bin").read_bytes()) for i in range(4)]
@@ -158,7 +159,7 @@ def test_a_worker_killed_at_any_moment_is_interrupted_and_resumes(store: RunStor
 def test_an_app_that_looks_every_second_sees_a_kill_within_ten(store: RunStore) -> None:
     run = start(store, "deaf")
     at_work(store, run.id)
-    pid = holder(store.lock_file(run.id))
+    pid = holder(store.folders.lock_file(run.id))
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
 
@@ -195,7 +196,7 @@ def test_a_process_that_cannot_even_start_is_a_failure_in_the_end(store: RunStor
     until(given_up)
     assert store.get(run.id).state is RunState.FAILED
     assert store.get(run.id).attempt == 3
-    assert "no such module" in store.log(run.id)
+    assert "no such module" in store.folders.log(run.id)
 
 
 def test_a_command_that_is_not_there_is_a_sentence(store: RunStore) -> None:
@@ -220,9 +221,9 @@ def test_a_run_whose_app_died_before_starting_it_is_picked_up(store: RunStore) -
 def test_the_pid_of_a_living_stranger_proves_nothing(store: RunStore) -> None:
     run = store.create("count", {}, "token")
     store.begin(run.id)
-    store.lock_file(run.id).write_text(str(os.getpid()))
-    store.cancel_file(run.id).touch()
-    os.utime(store.cancel_file(run.id), (1, 1))
+    store.folders.lock_file(run.id).write_text(str(os.getpid()))
+    store.folders.cancel_file(run.id).touch()
+    os.utime(store.folders.cancel_file(run.id), (1, 1))
     assert refresh(store, command=FAKE) == (run.id,)
     assert store.get(run.id).state is RunState.CANCELLED
 
@@ -244,7 +245,7 @@ def test_jobs_on_a_device_run_one_at_a_time_in_order_and_devices_at_once(store: 
     runs = [
         start(store, "timed", f"t{i}", device) for i, device in enumerate(["cpu", "cpu", "cpu", "cuda:0"])
     ]
-    assert [store.place_in_queue(r.id) for r in runs[1:3]] in ([1, 2], [2, 3])
+    assert [position(store.unfinished(), r.id) for r in runs[1:3]] in ([1, 2], [2, 3])
     spans = []
     for run in runs:
         result = finished(store, run.id).result
@@ -264,7 +265,7 @@ def test_an_older_run_that_is_resumed_waits_for_the_younger_at_work(store: RunSt
     younger = start(store, "timed", "younger", steps=12)
     at_work(store, younger.id)
     resume(store, older.id, command=FAKE)
-    assert store.place_in_queue(older.id) == 1
+    assert position(store.unfinished(), older.id) == 1
     first, second = finished(store, younger.id).result, finished(store, older.id).result
     assert first is not None and second is not None
     assert first["ended"] <= second["began"]
@@ -282,12 +283,12 @@ def test_cancel_in_the_queue(store: RunStore) -> None:
     at_work(store, first.id)
     second = start(store, "count", "second")
     third = start(store, "count", "third", steps=1)
-    assert store.place_in_queue(second.id) == 1
+    assert position(store.unfinished(), second.id) == 1
     cancel(store, second.id)
     assert until(lambda: store.get(second.id).state.final) < 2
     assert store.get(second.id).state is RunState.CANCELLED
     assert store.get(second.id).started is None
-    assert store.place_in_queue(third.id) == 1
+    assert position(store.unfinished(), third.id) == 1
     assert store.get(first.id).state is RunState.RUNNING
     cancel(store, first.id)
     assert finished(store, third.id).state is RunState.SUCCEEDED
@@ -314,7 +315,7 @@ def test_cancel_at_work_leaves_partial_files_that_are_no_result(store: RunStore)
 def test_cancel_where_the_work_never_reports(store: RunStore) -> None:
     run = start(store, "deaf")
     at_work(store, run.id)
-    pid = holder(store.lock_file(run.id))
+    pid = holder(store.folders.lock_file(run.id))
     assert pid is not None
     # Only the flag: whoever set it may be gone.
     store.request_cancel(run.id)
@@ -327,7 +328,7 @@ def test_cancel_where_the_work_never_reports(store: RunStore) -> None:
 def test_cancel_where_not_even_the_watcher_can_act(store: RunStore, app: str) -> None:
     run = start(store, "deaf")
     at_work(store, run.id)
-    pid = holder(store.lock_file(run.id))
+    pid = holder(store.folders.lock_file(run.id))
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     if app == "the one that cancels":
@@ -348,7 +349,7 @@ def test_cancel_after_the_end_changes_nothing(store: RunStore) -> None:
     run = start(store, "count", steps=1)
     done = finished(store, run.id)
     assert cancel(store, run.id) == done
-    assert not store.cancel_file(run.id).exists()
+    assert not store.folders.cancel_file(run.id).exists()
 
 
 FAILURES = [
@@ -370,7 +371,7 @@ def test_a_failure_is_a_sentence_and_its_details_are_in_the_log(
     done = store.get(run.id)
     assert (done.state, done.result) == (RunState.FAILED, None)
     assert sentence in done.error and "secret" not in done.error
-    assert "Traceback" in store.log(run.id)
+    assert "Traceback" in store.folders.log(run.id)
     assert (store.folder(run.id) / "partial.bin").exists()
     assert store.files(run.id) == {}
 
@@ -410,7 +411,7 @@ def test_a_run_has_one_worker(store: RunStore) -> None:
         raise AssertionError("a second worker worked")
 
     with (
-        lock(store.lock_file(run.id)),
+        lock(store.folders.lock_file(run.id)),
         pytest.raises(UnlearnError, match=f"Another process is at work on run {run.id}"),
     ):
         execute(store, run.id, never)
@@ -500,8 +501,8 @@ def test_the_process_is_told_what_it_needs(store: RunStore, monkeypatch: pytest.
         "os.getpriority(os.PRIO_PROCESS, 0), os.getsid(0) == os.getpid())"
     )
     run = submit(store, "count", {}, "token", command=(sys.executable, "-c", script))
-    until(lambda: store.log(run.id).endswith("True\n"))
-    printed = store.log(run.id)
+    until(lambda: store.folders.log(run.id).endswith("True\n"))
+    printed = store.folders.log(run.id)
     parent = Path(jobs.__file__).parents[2]
     for name, value in {
         "LETHE_HOME": str(store.root),

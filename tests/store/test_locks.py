@@ -57,7 +57,7 @@ def test_a_forked_helper_does_not_keep_its_dead_parents_lock(tmp_path: Path) -> 
     script = f"""
 import os, signal, time
 from pathlib import Path
-from unlearn_core.locks import lock
+from unlearn_core.store.locks import lock
 with lock(Path({str(tmp_path / "lock")!r})):
     helper = os.fork()
     if helper == 0:

@@ -19,8 +19,10 @@ import pytest
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.store import files
-from unlearn_core.store.files import seal, write_bytes, write_json
+from unlearn_core.store.files import write_bytes, write_json
 from unlearn_core.store.locks import lock
+from unlearn_core.store.manifest import seal
+from unlearn_core.store.queue import ahead, position
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
 
 NO_RUN = "20261120T101500Z-aaaaaaaaaaaaaaaa"
@@ -144,7 +146,14 @@ def test_names_that_cannot_be_kept_are_kept_as_far_as_they_can(store: RunStore) 
     ],
 )
 def test_what_is_no_run_id_never_becomes_a_path(store: RunStore, run_id: str) -> None:
-    for call in (store.folder, store.get, store.delete, store.export, store.request_cancel, store.log):
+    for call in (
+        store.folder,
+        store.get,
+        store.delete,
+        store.export,
+        store.request_cancel,
+        store.folders.log,
+    ):
         with pytest.raises(UnlearnError, match="is no run id"):
             call(run_id)
 
@@ -166,13 +175,13 @@ def test_places_in_the_queue_are_counted_by_device(store: RunStore) -> None:
     first, second, other, third = (
         made(store, f"t{i}", d) for i, d in enumerate(["cpu", "cpu", "mps", "cpu"])
     )
-    assert [store.place_in_queue(r.id) for r in (first, second, other, third)] == [1, 2, 1, 3]
+    assert [position(store.unfinished(), r.id) for r in (first, second, other, third)] == [1, 2, 1, 3]
     store.begin(first.id)
-    assert [store.place_in_queue(r.id) for r in (first, second, other, third)] == [0, 1, 1, 2]
-    assert [r.id for r in store.ahead(third.id)] == [first.id, second.id]
+    assert [position(store.unfinished(), r.id) for r in (first, second, other, third)] == [0, 1, 1, 2]
+    assert [r.id for r in ahead(store.unfinished(), third.id)] == [first.id, second.id]
     store.finish(first.id, RunState.FAILED, "no")
     store.finish(second.id, RunState.CANCELLED)
-    assert [store.place_in_queue(r.id) for r in (first, second, third)] == [0, 0, 1]
+    assert [position(store.unfinished(), r.id) for r in (first, second, third)] == [0, 0, 1]
 
 
 def test_the_first_verdict_stands(store: RunStore) -> None:
@@ -221,7 +230,10 @@ def test_results_come_only_from_verified_files(store: RunStore) -> None:
 
 def test_delete_removes_all_of_one_run_and_refuses_a_live_one(store: RunStore) -> None:
     run, other = succeeded(store, "one"), succeeded(store, "two")
-    with lock(store.lock_file(run.id)), pytest.raises(UnlearnError, match=f"{run.id} is still at work"):
+    with (
+        lock(store.folders.lock_file(run.id)),
+        pytest.raises(UnlearnError, match=f"{run.id} is still at work"),
+    ):
         store.delete(run.id)
     assert store.get(run.id) == run
     store.delete(run.id)
@@ -242,7 +254,7 @@ def test_a_run_without_a_folder_can_be_deleted(store: RunStore) -> None:
 
 def test_export_holds_every_file_and_how_the_run_ended(store: RunStore) -> None:
     run = succeeded(store, "token")
-    store.lock_file(run.id).touch()
+    store.folders.lock_file(run.id).touch()
     (store.folder(run.id) / "x.tmp-0123abcd").touch()
     with zipfile.ZipFile(io.BytesIO(store.export(run.id))) as archive:
         names = {name.removeprefix(f"{run.id}/") for name in archive.namelist()}
@@ -256,10 +268,10 @@ def test_export_holds_every_file_and_how_the_run_ended(store: RunStore) -> None:
 
 def test_the_end_of_the_log_can_be_read(store: RunStore) -> None:
     run = made(store, "token")
-    assert store.log(run.id) == ""
+    assert store.folders.log(run.id) == ""
     (store.folder(run.id) / "log.txt").write_bytes("äb".encode() + b"\xff")
-    assert store.log(run.id) == "äb\ufffd"
-    assert store.log(run.id, last=2) == "b\ufffd"
+    assert store.folders.log(run.id) == "äb\ufffd"
+    assert store.folders.log(run.id, last=2) == "b\ufffd"
 
 
 def test_another_store_object_and_another_process_see_the_same(template: Path, tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from typing import Any
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.running.worker import CANCELLED, GRACE, HANDED_LOCK, execute
-from unlearn_core.store.files import explained, remove_drafts, verify
+from unlearn_core.store.files import explained, remove_drafts
 from unlearn_core.store.locks import holder, is_locked, lock, write_holder
+from unlearn_core.store.manifest import verify
+from unlearn_core.store.records import saved_verdict
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
 
 __all__ = ["cancel", "execute", "refresh", "resume", "submit"]
@@ -70,7 +72,7 @@ def resume(store: RunStore, run_id: str, *, command: Sequence[str] = COMMAND) ->
     """
     store.ensure_folder(run_id)
     # Long enough for a process that has just been cancelled to be gone.
-    with lock(store.lock_file(run_id), wait=2.0) as held:
+    with lock(store.folders.lock_file(run_id), wait=2.0) as held:
         record = store.get(run_id)
         if not record.state.final:
             return record
@@ -118,10 +120,10 @@ def _insist(store: RunStore, run_id: str) -> None:
 
 
 def _look_after(store: RunStore, run_id: str, command: Sequence[str] = COMMAND) -> bool:
-    path = store.lock_file(run_id)
+    path = store.folders.lock_file(run_id)
     if not is_locked(path):
         return _settle(store, run_id, command)
-    if _overdue(store.cancel_file(run_id)):
+    if _overdue(store.folders.cancel_file(run_id)):
         _kill(path)
     return False
 
@@ -129,18 +131,18 @@ def _look_after(store: RunStore, run_id: str, command: Sequence[str] = COMMAND) 
 def _settle(store: RunStore, run_id: str, command: Sequence[str]) -> bool:
     """Decides about an unfinished run that no process works on; whether it was one."""
     store.ensure_folder(run_id)
-    with lock(store.lock_file(run_id), wait=0.1) as held:
+    with lock(store.folders.lock_file(run_id), wait=0.1) as held:
         record = store.get(run_id)
         if held is None or record.state.final:
             return False
         remove_drafts(store.folder(run_id))
         folder, crashes = store.folder(run_id), record.crashes + (record.attempt > 0)
-        saved = store.saved_verdict(run_id)
+        saved = saved_verdict(folder, record.attempt)
         if not verify(folder):
             store.finish(run_id, RunState.SUCCEEDED)
         elif saved is not None:
             store.finish(run_id, *saved)
-        elif store.cancel_file(run_id).exists():
+        elif store.folders.cancel_file(run_id).exists():
             store.finish(run_id, RunState.CANCELLED, CANCELLED)
         elif record.state is RunState.RUNNING:
             store.finish(run_id, RunState.INTERRUPTED, _INTERRUPTED, crashes)

@@ -15,9 +15,11 @@ from typing import Any
 from unlearn_core import __version__
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, RunCancelled
-from unlearn_core.store.files import seal, verify, write_json
+from unlearn_core.store.files import write_json
 from unlearn_core.store.locks import adopted, is_locked, lock, write_holder
+from unlearn_core.store.manifest import seal, verify
 from unlearn_core.store.progress import ProgressLog
+from unlearn_core.store.queue import ahead
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
 
 RunWorkflow = Callable[[str, dict[str, Any], Path, Report], dict[str, Any]]
@@ -59,7 +61,7 @@ def execute(store: RunStore, run_id: str, run_workflow: RunWorkflow) -> int:
 
 
 def _run_lock(store: RunStore, run_id: str) -> AbstractContextManager[int | None]:
-    path = store.lock_file(run_id)
+    path = store.folders.lock_file(run_id)
     handed_down = os.environ.pop(HANDED_LOCK, "")
     return adopted(path, int(handed_down)) if handed_down.isdigit() else lock(path, wait=1.0)
 
@@ -82,12 +84,14 @@ def _verdict(
 
 def _wait_for_turn(store: RunStore, record: RunRecord, device: ExitStack) -> None:
     """Returns once this run has its device: the runs before it there are done or have no living process."""
-    path = store.device_lock_file(record.device)
-    cancelled = store.cancel_file(record.id)
+    path = store.folders.device_lock_file(record.device)
+    cancelled = store.folders.cancel_file(record.id)
     while not cancelled.exists():
         with ExitStack() as attempt:
             taken = attempt.enter_context(lock(path)) is not None
-            if taken and not any(is_locked(store.lock_file(r.id)) for r in store.ahead(record.id)):
+            if taken and not any(
+                is_locked(store.folders.lock_file(r.id)) for r in ahead(store.unfinished(), record.id)
+            ):
                 device.push(attempt.pop_all())
                 return
         time.sleep(_LOOK)
@@ -96,10 +100,10 @@ def _wait_for_turn(store: RunStore, record: RunRecord, device: ExitStack) -> Non
 
 def _work(store: RunStore, record: RunRecord, run_workflow: RunWorkflow) -> None:
     folder, started, clock = store.folder(record.id), time.time(), time.monotonic()
-    report = _report(store.cancel_file(record.id), ProgressLog(folder, record.attempt))
+    report = _report(store.folders.cancel_file(record.id), ProgressLog(folder, record.attempt))
     result = run_workflow(record.kind, record.request, folder, report)
     write_json(folder / "result.json", result)
-    if store.cancel_file(record.id).exists():
+    if store.folders.cancel_file(record.id).exists():
         raise RunCancelled
     seal(
         folder,
@@ -152,7 +156,7 @@ def _ended_when_deaf(store: RunStore, run_id: str) -> Iterator[None]:
 
 def _watch(store: RunStore, run_id: str, done: threading.Event) -> None:
     while not done.wait(_LOOK):
-        if store.cancel_file(run_id).exists():
+        if store.folders.cancel_file(run_id).exists():
             break
     if done.wait(GRACE):
         return

@@ -1,18 +1,16 @@
-"""Files that are whole or absent, and the manifest that says which of them a run stands by."""
+"""Files that are whole or absent, whatever ends the process that writes them."""
 
 import enum
 import errno
-import hashlib
 import json
 import math
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn_core.errors import UnlearnError
@@ -20,11 +18,7 @@ from unlearn_core.errors import UnlearnError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MANIFEST = "manifest.json"
-_SCHEMA = 1
 _DRAFT = re.compile(r"\.tmp-[0-9a-f]{8}\Z")
-# Files of a run that go on changing after it has finished, or that only its worker needs.
-_NOT_SEALED = {MANIFEST, "log.txt", "progress.json", "record.json", "lock", "cancel"}
 # Beginnings of the drafts that the store writes, from any process.
 _STORE_WRITES = ("record.json.", "request.json.", "cancel.")
 
@@ -107,55 +101,6 @@ def plain_json(value: Any) -> Any:
     return plain_json(_simpler(value))
 
 
-def seal(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Writes the manifest: the facts, and size and SHA-256 of every final file; the last write of a run."""
-    artifacts = [_entry(folder, name) for name in sorted(_final_files(folder))]
-    write_json(folder / MANIFEST, {"schema": _SCHEMA, **facts, "artifacts": artifacts})
-
-
-def verify(folder: Path) -> tuple[str, ...]:
-    """What is wrong with a sealed folder, a sentence each; empty when every file is as it was sealed."""
-    return _problems(folder, _digest)
-
-
-def verify_once(folder: Path) -> tuple[str, ...]:
-    """As `verify`, but this process reads a file once as long as its size and time of change stay."""
-    return _problems(folder, _digest_seen)
-
-
-def manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a sealed folder, its form checked, its files not.
-
-    Raises:
-        UnlearnError: There is none, it is damaged, or a newer version of Lethe wrote it.
-    """
-    path = folder / MANIFEST
-    facts = read_json(path)
-    if facts.get("schema") != _SCHEMA:
-        raise UnlearnError(
-            f"{path} has the schema {facts.get('schema')!r}; this version of Lethe reads {_SCHEMA}."
-        )
-    artifacts = facts.get("artifacts")
-    if not isinstance(artifacts, list) or not all(_is_entry(a) for a in artifacts):
-        raise UnlearnError(f"{path} is damaged: its list of artifacts is not one.")
-    return facts
-
-
-def artifact(folder: Path, name: str) -> Path:
-    """The path of a file that the manifest lists, once its content has been checked.
-
-    Raises:
-        UnlearnError: The manifest is missing or damaged, lists no such file, or the file has changed.
-    """
-    entries = {a["path"]: a for a in manifest(folder)["artifacts"]}
-    if name not in entries:
-        raise UnlearnError(f"Run {folder.name} has no file {name!r}; it has: {', '.join(entries) or 'none'}.")
-    problem = _problem(folder, entries[name], _digest_seen)
-    if problem:
-        raise UnlearnError(f"Run {folder.name}: {problem}")
-    return folder / name
-
-
 def remove_drafts(folder: Path) -> None:
     """Removes what a killed worker was in the middle of writing; what others may be writing now stays."""
     for path in folder.rglob("*"):
@@ -167,6 +112,15 @@ def remove_drafts(folder: Path) -> None:
 def is_draft(path: Path) -> bool:
     """Whether the file is one in the middle of being written."""
     return _DRAFT.search(path.name) is not None
+
+
+def flush(path: Path) -> None:
+    """Waits until a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -197,21 +151,12 @@ def _draft(path: Path, durable: bool) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield draft
             if durable:
-                _flush(draft)
+                flush(draft)
             os.replace(draft, path)
             if durable:
-                _flush(path.parent)
+                flush(path.parent)
         finally:
             draft.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _simpler(value: Any) -> Any:
@@ -224,57 +169,3 @@ def _simpler(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} can't be written as JSON")
-
-
-def _final_files(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        # A link could lead out of the folder; nothing of ours makes one.
-        if path.is_file() and not path.is_symlink() and name not in _NOT_SEALED and not is_draft(path):
-            yield name
-
-
-def _entry(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    # Files appended to or written by a library may not have reached the disk yet.
-    _flush(path)
-    return {"path": name, "size": path.stat().st_size, "sha256": _digest(path)}
-
-
-def _is_entry(entry: Any) -> bool:
-    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
-        return False
-    path = PurePosixPath(entry["path"])
-    return not path.is_absolute() and ".." not in path.parts and bool(path.parts)
-
-
-def _problems(folder: Path, digest: Callable[[Path], str]) -> tuple[str, ...]:
-    try:
-        entries = manifest(folder)["artifacts"]
-    except UnlearnError as error:
-        return (str(error),)
-    return tuple(p for p in (_problem(folder, entry, digest) for entry in entries) if p)
-
-
-def _problem(folder: Path, entry: Mapping[str, Any], digest: Callable[[Path], str]) -> str:
-    path = folder / entry["path"]
-    if path.is_symlink() or not path.is_file():
-        return f"{entry['path']} is missing."
-    if path.stat().st_size != entry.get("size") or digest(path) != entry.get("sha256"):
-        return f"{entry['path']} is not the file that the run wrote."
-    return ""
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest_seen(path: Path) -> str:
-    about = path.stat()
-    return _digest_at(str(path), about.st_size, about.st_mtime_ns, about.st_ino)
-
-
-@lru_cache(maxsize=4096)
-def _digest_at(path: str, _size: int, _changed: int, _inode: int) -> str:
-    return _digest(Path(path))

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.store.files import plain_json, read_json, verify, write_json
+from unlearn_core.store.files import plain_json, read_json, write_json
 from unlearn_core.store.index import DamagedRow, Row
+from unlearn_core.store.manifest import verify
 
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z2-7]{16}")
 _DEVICE = re.compile(r"[a-z]{1,16}(:[0-9]{1,3})?")
@@ -37,6 +38,11 @@ class RunState(enum.StrEnum):
     def final(self) -> bool:
         """Whether nothing more happens to the run by itself."""
         return self not in {RunState.QUEUED, RunState.RUNNING}
+
+    @property
+    def resumable(self) -> bool:
+        """Whether another attempt may be made."""
+        return self.final and self is not RunState.SUCCEEDED
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,14 @@ def saved_record(folder: Path) -> dict[str, Any] | None:
     except (UnlearnError, KeyError, TypeError, ValueError):
         return None
     return saved
+
+
+def saved_verdict(folder: Path, attempt: int) -> tuple[RunState, str] | None:
+    """How that attempt ended, other than well, where the folder knows it and the index lost it."""
+    saved = saved_record(folder)
+    if saved is None or not saved["state"].resumable or saved["attempt"] < attempt:
+        return None
+    return saved["state"], saved["error"]
 
 
 def _saved_or_lost(folder: Path) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _details(record: RunRecord) -> None:
     if record.state is RunState.SUCCEEDED:
         _manifest(record)
     with st.expander("Log"):
-        text = store().log(record.id, _LOG_BYTES)
+        text = store().folders.log(record.id, _LOG_BYTES)
         st.code(
             text or "The process printed nothing.",
             language=None,

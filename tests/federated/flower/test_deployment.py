@@ -152,7 +152,7 @@ def test_a_run_that_is_stopped_or_killed_takes_everything_with_it(end, tmp_path,
     settings |= {"clients": "2", "engine": "flower", "device": "cpu"}
     run = jobs.submit(store, "federated", {"settings": settings, "params": {}}, "token").id
     wait_for(lambda: (store.folder(run) / "supernode-1.log").exists() or store.get(run).state.final, 300)
-    worker = holder(store.lock_file(run))
+    worker = holder(store.folders.lock_file(run))
     time.sleep(2.0)  # Flower's own helpers start, and the guard looks once a second
     started = descendants(worker)
     if len(started) < 4:
