@@ -10,7 +10,7 @@ from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.sparsify.dense import origin_of
 from unlearn_core.sparsify.registry import SPARSIFIERS
-from unlearn_core.sparsify.sparsifier import SparseTask, Stages
+from unlearn_core.sparsify.task import SparseTask, Stages
 
 QUICK = {"epochs": 2, "lr": 0.05, "batch_size": 32, "augment": "none", "precision": "float32"}
 

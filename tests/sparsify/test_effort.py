@@ -2,8 +2,8 @@
 
 import pytest
 
-from unlearn_core.sparsify.effort import epochs_of
 from unlearn_core.sparsify.registry import SPARSIFIERS
+from unlearn_core.sparsify.sparsifier import effort_of
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from unlearn_core.sparsify.registry import SPARSIFIERS
     ],
 )
 def test_by_hand(quick, name, values, given, strict, expected):
-    assert epochs_of(quick(name, **values), given=given, strict=strict) == expected
+    assert effort_of(SPARSIFIERS[name], quick(name, **values), given=given, strict=strict).epochs == expected
 
 
 @pytest.mark.parametrize("name", ["omp", "imp", "random"])
@@ -30,4 +30,5 @@ def test_as_many_epochs_before_the_last_training_as_are_reported(quick, sparse_t
     task = sparse_task(params, report=lambda p: seen.add((p.stage, p.metrics.get("epoch"))))
     SPARSIFIERS[name].find(params, task)
     finished = len({s for s in seen if s[1] is not None})
-    assert finished == epochs_of(params, given=task.origin.given, strict=False) - params.epochs
+    effort = effort_of(SPARSIFIERS[name], params, given=task.origin.given, strict=False)
+    assert finished == effort.epochs - params.epochs

@@ -5,7 +5,8 @@ import torch
 
 from unlearn_core.progress import RunCancelled
 from unlearn_core.sparsify import imp
-from unlearn_core.sparsify.imp import ImpParams, find, sparsities
+from unlearn_core.sparsify.imp import find
+from unlearn_core.sparsify.methods.imp import ImpParams, sparsities
 
 
 def test_a_fifth_of_what_remains_goes_each_round():

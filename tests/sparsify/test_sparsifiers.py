@@ -8,7 +8,7 @@ from unlearn_core.params import settings_of
 from unlearn_core.progress import RunCancelled, silent
 from unlearn_core.sparsify.mask import overlap
 from unlearn_core.sparsify.registry import SPARSIFIERS, find_sparsifier
-from unlearn_core.sparsify.sparsifier import train_under
+from unlearn_core.sparsify.task import train_under
 
 SHORT = {"omp": {}, "imp": {"rate": 0.6}, "synflow": {"rounds": 3}, "random": {}}
 

@@ -1,7 +1,6 @@
 """The dense model whose weights are ranked, and the early weights that are gone back to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -9,38 +8,9 @@ from torch import Tensor
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.training import fit
-from unlearn_core.params import setting
 from unlearn_core.progress import renamed
-from unlearn_core.sparsify.sparsifier import Origin, SparseRecipe, SparseTask, State, copied
-
-REWINDS = ("early", "init", "none")
-DENSE = ("auto", "given", "anew")
-
-
-@dataclass(frozen=True)
-class RewindRecipe(SparseRecipe):
-    """Which dense weights are ranked, and where training begins again."""
-
-    rewind: str = setting(
-        "early",
-        "Weights to train again from: early ones, the initial ones, or the trained ones",
-        label="Train again from",
-        choices=REWINDS,
-    )
-    rewind_epoch: int = setting(
-        1,
-        "Epoch of the early weights; published: 8 of 182",
-        label="Epoch of the early weights",
-        low=1,
-        high=1000,
-    )
-    dense: str = setting(
-        "auto",
-        "Rank the given model's weights, or those of a dense model trained anew; auto trains anew where "
-        "early weights are needed and the card doesn't say how the model was trained",
-        label="Dense model that is ranked",
-        choices=DENSE,
-    )
+from unlearn_core.sparsify.recipes import RewindRecipe
+from unlearn_core.sparsify.task import Origin, SparseTask, State, copied
 
 
 class _Reached(Exception):

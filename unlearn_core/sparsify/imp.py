@@ -6,36 +6,14 @@ most on the training images. Published: a fifth of the remaining weights a round
 Deviation: the last round removes no more than the sparsity that was asked for.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from unlearn_core.models.recipe import FROM_SCRATCH
-from unlearn_core.params import setting
 from unlearn_core.progress import renamed
-from unlearn_core.sparsify.dense import RewindRecipe, dense_weights
+from unlearn_core.sparsify.dense import dense_weights
 from unlearn_core.sparsify.mask import SparseMask
+from unlearn_core.sparsify.methods.imp import ImpParams, sparsities
 from unlearn_core.sparsify.omp import largest, magnitudes
-from unlearn_core.sparsify.sparsifier import Found, SparseTask, Sparsifier, State, copied, train_under
-
-
-@dataclass(frozen=True)
-class ImpParams(RewindRecipe):
-    """As published, but for the rewound epoch's place in a shorter recipe."""
-
-    rate: float = setting(
-        0.2,
-        "Share of the remaining weights that each round removes",
-        label="Share that goes in each round",
-        low=0.01,
-        high=0.9,
-    )
-
-
-def sparsities(params: ImpParams) -> list[float]:
-    """The sparsity after each round; the last is the one asked for."""
-    rounds = max(1, math.ceil(math.log(1 - params.sparsity) / math.log(1 - params.rate) - 1e-9))
-    return [*(1 - (1 - params.rate) ** k for k in range(1, rounds)), params.sparsity]
+from unlearn_core.sparsify.task import Found, SparseTask, State, copied, train_under
 
 
 def find(params: ImpParams, task: SparseTask) -> Found:
@@ -65,16 +43,3 @@ def _round(
         return copied(train_under(mask, start, model, task.images, params, seed=task.seed, report=report))
 
     return trained
-
-
-SPARSIFIER = Sparsifier(
-    name="imp",
-    label="Iterative magnitude pruning (IMP)",
-    about="Removes a share of the remaining weights a round and trains again from early weights each time.",
-    paper="Frankle and Carbin, The Lottery Ticket Hypothesis, ICLR 2019",
-    link="https://arxiv.org/abs/1803.03635",
-    params=ImpParams,
-    find=find,
-    sees_data=True,
-    published={**FROM_SCRATCH, "rewind_epoch": 8},
-)

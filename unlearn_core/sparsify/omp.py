@@ -7,19 +7,13 @@ Deviation: the schedule of the second training begins anew; the released code ad
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from torch import Tensor
 
-from unlearn_core.models.recipe import FROM_SCRATCH
-from unlearn_core.sparsify.dense import RewindRecipe, dense_weights
+from unlearn_core.sparsify.dense import dense_weights
 from unlearn_core.sparsify.mask import SparseMask, conv_weights, count_to_keep, keep_highest
-from unlearn_core.sparsify.sparsifier import Found, SparseTask, Sparsifier, State
-
-
-@dataclass(frozen=True)
-class OmpParams(RewindRecipe):
-    """As published, but for the rewound epoch's place in a shorter recipe."""
+from unlearn_core.sparsify.methods.omp import OmpParams
+from unlearn_core.sparsify.task import Found, SparseTask, State
 
 
 def find(params: OmpParams, task: SparseTask) -> Found:
@@ -42,16 +36,3 @@ def magnitudes(state: State, task: SparseTask) -> dict[str, Tensor]:
 def largest(scores: Mapping[str, Tensor], sparsity: float) -> SparseMask:
     """The mask that keeps the highest scores of all layers together."""
     return keep_highest(scores, count_to_keep(sum(s.numel() for s in scores.values()), sparsity))
-
-
-SPARSIFIER = Sparsifier(
-    name="omp",
-    label="One-shot magnitude pruning (OMP)",
-    about="Removes the smallest weights of a trained model at once and trains the rest again from early weights.",
-    paper="Jia et al., Model Sparsity Can Simplify Machine Unlearning, NeurIPS 2023",
-    link="https://arxiv.org/abs/2304.04934",
-    params=OmpParams,
-    find=find,
-    sees_data=True,
-    published={**FROM_SCRATCH, "rewind_epoch": 8},
-)

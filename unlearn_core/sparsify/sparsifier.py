@@ -1,122 +1,16 @@
-"""What a sparsifier is: an entry of a mapping, with its settings, its paper and one function."""
+"""What a sparsifier is: all that a form, the command line, an estimate or a table needs to know of it, without torch."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from unlearn_core.sparsify.effort import Effort
 
-from unlearn_core.data.sets import ImageSet
-from unlearn_core.models.classifier import Classifier
-from unlearn_core.models.inference import device_of
-from unlearn_core.models.recipe import SCHEDULES, Recipe
-from unlearn_core.models.training import fit
-from unlearn_core.params import setting
-from unlearn_core.progress import Report
-from unlearn_core.sparsify.mask import SparseMask
-from unlearn_core.store.files import write_npz
+if TYPE_CHECKING:
+    from unlearn_core.sparsify.task import Found, SparseTask
 
-State = Mapping[str, Tensor]
-"""A bare network's state dict: parameters and buffers."""
-
-
-@dataclass(frozen=True)
-class SparseRecipe(Recipe):
-    """How sparse, and how to train from early weights; a model's own recipe, where its card records one, takes the
-    place of these defaults. Published: 182 epochs, rate 0.1, a tenth of it from epochs 91 and 136."""
-
-    sparsity: float = setting(
-        0.95, "Share of the convolutions' weights to remove, all layers together", low=0.0, high=0.999
-    )
-    epochs: int = setting(12, "Passes over the images in each training", low=0, high=1000)
-    lr: float = setting(0.1, "Highest learning rate", low=0.0, high=10.0)
-    schedule: str = setting("one_cycle", "Course of the learning rate", choices=SCHEDULES)
-
-
-class Stages:
-    """Finished stages of a run, kept as files, so that a resumed run goes on from the last one."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
-        self.recalled = 0.0
-        """Seconds that the stages read from files took when they were computed."""
-
-    def made(self, name: str, compute: Callable[[], State]) -> State:
-        """What `compute` gives, from its file where an earlier attempt finished it."""
-        if self.folder is None:
-            return compute()
-        path = self.folder / f"{name}.npz"
-        if not path.is_file():
-            started = time.perf_counter()
-            arrays = {k: t.detach().cpu().numpy() for k, t in compute().items()}
-            took = np.array(time.perf_counter() - started)
-            write_npz(path, {**arrays, _SECONDS: took}, compress=False)
-            return {k: torch.from_numpy(a) for k, a in arrays.items()}
-        with np.load(path, allow_pickle=False) as stored:
-            self.recalled += float(stored[_SECONDS])
-            return {k: torch.from_numpy(stored[k]) for k in stored.files if k != _SECONDS}
-
-
-_SECONDS = "|seconds"  # no parameter has such a name
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the dense weights that are ranked come from.
-
-    Attributes:
-        given: Whether they are the given model's own; otherwise a dense model is trained anew.
-        recipe: How the dense model was trained, or is to be; None where nobody knows.
-        seed: Of its initialisation, order and augmentation.
-    """
-
-    given: bool
-    recipe: Recipe | None
-    seed: int
-
-
-@dataclass(frozen=True)
-class SparseTask:
-    """What a sparsifier is given beside its settings.
-
-    Attributes:
-        model: The dense model.
-        images: The training images that the mask may depend on.
-        origin: Where the dense weights come from.
-        fresh: A newly initialised network of the same structure, on the model's device, from a seed.
-        size: Height and width of the images in pixels.
-        seed: Of every random draw.
-        report: To be told at least once a batch.
-        stages: Where finished stages are kept.
-    """
-
-    model: Classifier
-    images: ImageSet
-    origin: Origin
-    fresh: Callable[[int], Classifier]
-    size: tuple[int, int]
-    seed: int
-    report: Report
-    stages: Stages
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a sparsifier gives back.
-
-    Attributes:
-        mask: The weights that stay.
-        start: The weights that training under the mask begins with.
-        facts: Plain values: rounds, trainings, choices made.
-    """
-
-    mask: SparseMask
-    start: State
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    Find = Callable[[Any, SparseTask], Found]
 
 
 @dataclass(frozen=True)
@@ -125,54 +19,46 @@ class Sparsifier:
 
     Attributes:
         name: Stable name on the command line and in stored runs.
-        label: What a person reads.
+        label: What a person reads where there is room.
+        short: What charts and tables call it.
         about: One sentence.
-        paper: Authors, venue, arXiv number.
+        paper: Authors, title, venue.
         link: Address of the paper.
-        params: A frozen dataclass of settings.
-        find: From the settings and the task to a mask and the weights to start from.
+        params: A frozen dataclass of settings, a `SparseRecipe`.
+        effort: What finding the mask costs, from the settings and whether the given model's own weights are ranked;
+            otherwise a dense model is trained anew.
         sees_data: Whether the mask depends on the training images.
+        code: Where its function stands, as `module:function`; empty for `find` in the module of its name.
         published: What the paper or its authors' code sets otherwise than the defaults here.
     """
 
     name: str
     label: str
+    short: str
     about: str
     paper: str
     link: str
     params: type
-    find: Callable[[Any, SparseTask], Found]
+    effort: Callable[[Any, bool], Effort]
     sees_data: bool
+    code: str = ""
     published: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def find(self) -> "Find":
+        """From the settings and the task to a mask and the weights to start from."""
+        function: Find = resolve_name(self.code or f"unlearn_core.sparsify.{self.name}:find")
+        return function
 
-def copied(model: Classifier) -> dict[str, Tensor]:
-    """The network's state, detached and in the plain memory layout, on the CPU."""
-    return {name: t.detach().to("cpu", copy=True).contiguous() for name, t in model.net.state_dict().items()}
 
+def effort_of(sparsifier: Sparsifier, params: Any, *, given: bool, strict: bool) -> Effort:
+    """What it costs until the sparse model is there.
 
-def train_under(
-    mask: SparseMask,
-    start: State,
-    model: Classifier,
-    images: ImageSet,
-    recipe: Recipe,
-    *,
-    seed: int,
-    report: Report,
-    after_epoch: Callable[[int], Mapping[str, Any]] = lambda epoch: {},
-) -> Classifier:
-    """The model, in place, with the start weights under the mask, trained while the mask holds; in evaluation mode."""
-    model.net.load_state_dict(start)
-    mask = mask.to(device_of(model))
-    mask.enforce(model.net)
-    fit(
-        model,
-        images,
-        recipe,
-        seed=seed,
-        report=report,
-        after_step=lambda: mask.enforce(model.net),
-        after_epoch=after_epoch,
-    )
-    return model.eval()
+    Args:
+        sparsifier: How its mask is found.
+        params: The sparsifier's settings.
+        given: Whether the given model's own weights are ranked.
+        strict: Whether the mask is found twice, the second time without the forget set and from a dense model of its own.
+    """
+    again = sparsifier.effort(params, False) if strict else Effort()
+    return sparsifier.effort(params, given) + again + Effort(params.epochs)

@@ -7,27 +7,16 @@ that stay after round k is rounded from the whole, so that roundings don't add u
 """
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.inference import device_of, exact_device
-from unlearn_core.models.recipe import FROM_SCRATCH
-from unlearn_core.params import setting
 from unlearn_core.progress import Progress
 from unlearn_core.sparsify.mask import conv_weights, count_to_keep, keep_highest
-from unlearn_core.sparsify.sparsifier import Found, SparseRecipe, SparseTask, Sparsifier, copied
-
-
-@dataclass(frozen=True)
-class SynFlowParams(SparseRecipe):
-    """As published."""
-
-    rounds: int = setting(
-        100, "Rounds of pruning before training", label="Rounds of pruning", low=1, high=1000
-    )
+from unlearn_core.sparsify.methods.synflow import SynFlowParams
+from unlearn_core.sparsify.task import Found, SparseTask, copied
 
 
 def find(params: SynFlowParams, task: SparseTask) -> Found:
@@ -70,16 +59,3 @@ def flow(net: nn.Module, ones: Tensor) -> dict[str, Tensor]:
     if not any(s.any() for s in scores.values()):
         raise UnlearnError("Nothing flows through the network at this sparsity; choose a lower one.")
     return scores
-
-
-SPARSIFIER = Sparsifier(
-    name="synflow",
-    label="SynFlow",
-    about="Removes weights before any training by how much of a synthetic flow they carry; it sees no image.",
-    paper="Tanaka et al., Pruning Neural Networks Without Any Data, NeurIPS 2020",
-    link="https://arxiv.org/abs/2006.05467",
-    params=SynFlowParams,
-    find=find,
-    sees_data=False,
-    published=FROM_SCRATCH,
-)

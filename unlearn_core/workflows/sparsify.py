@@ -31,7 +31,8 @@ from unlearn_core.results.result import (
 from unlearn_core.sparsify.dense import origin_of
 from unlearn_core.sparsify.mask import SparseMask, overlap
 from unlearn_core.sparsify.registry import find_sparsifier
-from unlearn_core.sparsify.sparsifier import Found, SparseTask, Sparsifier, Stages, train_under
+from unlearn_core.sparsify.sparsifier import Sparsifier
+from unlearn_core.sparsify.task import Found, SparseTask, Stages, train_under
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both
 from unlearn_core.workflows.requests import SparsifyRequest

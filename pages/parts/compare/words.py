@@ -10,11 +10,11 @@ from unlearn_core.experiments.gathering import KINDS, UNKNOWN_MASK
 from unlearn_core.experiments.grouping import Scenario, scenarios
 from unlearn_core.experiments.table import Row
 from unlearn_core.experiments.trial import FEDERATED, ORIGINAL, STORED, Trial
+from unlearn_core.sparsify.registry import short_label as sparsifier_label
 from unlearn_core.store.records import is_run_id
 from unlearn_core.unlearning.registry import REFERENCE, short_label
 
 _MOST_SETTINGS = 2
-_SPARSIFIERS = {"omp": "OMP", "imp": "IMP", "synflow": "SynFlow", UNKNOWN_MASK: "sparse"}
 
 
 def ordered(trials: Iterable[Trial], model: str) -> list[Scenario]:
@@ -96,7 +96,7 @@ def depth(row: Row) -> str:
     if not row.sparsity:
         return "dense"
     name, comma, strict = row.sparsifier.partition(", ")
-    return f"{100 * row.sparsity:.3g} % {_SPARSIFIERS.get(name, name)}{comma}{strict}"
+    return f"{100 * row.sparsity:.3g} % {_sparsifier(name)}{comma}{strict}"
 
 
 def run_of(row: Row) -> str:
@@ -131,3 +131,7 @@ def _value(value: Any) -> str:
     return (
         f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value).lower()
     )
+
+
+def _sparsifier(name: str) -> str:
+    return "sparse" if name == UNKNOWN_MASK else sparsifier_label(name)

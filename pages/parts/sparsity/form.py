@@ -23,9 +23,6 @@ STRICT = (
     "stay remembers the forget set, and so does a model that is retrained under that mask. A strict mask is chosen by a "
     "dense model that never saw them. SynFlow and random masks see no image, so they have nothing to remember."
 )
-_NOT_SHOWN = frozenset(
-    {"sparsity", "freeze_bn"}
-)  # a slider of its own; a new network has no statistics to keep
 
 
 def draw(chosen: selection.Selection) -> None:
@@ -93,7 +90,9 @@ def _form(chosen: selection.Selection) -> tuple[Order, str]:
 def _with_recipe(sparsifier: Sparsifier, model: str) -> tuple[Setting, ...]:
     """The settings of the form; training begins with the model's own recipe, where its card records one."""
     recipe = scratch_recipe(models.card_of(model).get("facts", {}))
-    options = [s for s in settings_of(sparsifier.params) if s.name not in _NOT_SHOWN]
+    options = [
+        s for s in settings_of(sparsifier.params) if s.name != "sparsity"
+    ]  # which has a slider of its own
     if st.session_state.get(f"sparsify recipe {sparsifier.name}") != model:
         st.session_state[f"sparsify recipe {sparsifier.name}"] = model
         for s in options:

@@ -8,6 +8,8 @@ import streamlit as st
 from pages.parts.opened import opened, store
 from pages.parts.run_words import seconds_of
 from pages.parts.selection import Selection
+from unlearn_core.sparsify.registry import find_sparsifier
+from unlearn_core.sparsify.sparsifier import effort_of
 from unlearn_core.store.runs import RunState
 from unlearn_core.words import duration
 
@@ -25,8 +27,6 @@ def seconds(selection: Selection, request: Mapping[str, Any], device: str) -> tu
         if record.state is RunState.SUCCEEDED and record.attempt == 1 and _alike(record.request, request):
             return seconds_of(record) or _START, "as long as the last run like it"
     from unlearn_core.sparsify.dense import origin_of
-    from unlearn_core.sparsify.effort import epochs_of
-    from unlearn_core.sparsify.registry import find_sparsifier
     from unlearn_core.workflows.sparsify import recorded, sparsifier_params
 
     asked = request["settings"]
@@ -34,14 +34,12 @@ def seconds(selection: Selection, request: Mapping[str, Any], device: str) -> tu
     with opened(selection) as (loaded, data):
         params = sparsifier_params(sparsifier, request["params"], loaded)
         given = origin_of(params, recorded(loaded, data), asked["seed"]).given
-        epochs = epochs_of(params, given=given, strict=asked["strict"])
+        effort = effort_of(sparsifier, params, given=given, strict=asked["strict"])
         step = _step(loaded.digest, data.digest, params.batch_size, device, loaded, data)
         steps = -(-len(data.train) // params.batch_size)
-        rounds = getattr(params, "rounds", 0) * (
-            _round(loaded.digest, loaded, data) if sparsifier.name == "synflow" else 0
-        )
-    told = f"{epochs} epochs of {steps} steps, one of which took {step:.2g} s on {device}"
-    return _START + epochs * steps * step + rounds * (1 + asked["strict"]), told
+        flows = effort.flows * _flow(loaded.digest, loaded, data) if effort.flows else 0.0
+    told = f"{effort.epochs} epochs of {steps} steps, one of which took {step:.2g} s on {device}"
+    return _START + effort.epochs * steps * step + flows, told
 
 
 def sentence(selection: Selection, request: Mapping[str, Any], device: str) -> str:
@@ -65,8 +63,8 @@ def _step(model: str, data: str, batch_size: int, device: str, _loaded: Any, _da
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _round(model: str, _loaded: Any, _data: Any) -> float:
-    """Seconds of one round of SynFlow, the second of two."""
+def _flow(model: str, _loaded: Any, _data: Any) -> float:
+    """Seconds of one pass of the synthetic flow, the second of two."""
     import time
 
     import torch

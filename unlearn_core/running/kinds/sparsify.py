@@ -4,11 +4,10 @@ from unlearn_core.params import Setting, settings_of
 from unlearn_core.results.result import SparsifyResult
 from unlearn_core.running.kinds.kind import Kind, Output, Params
 from unlearn_core.workflows.requests import SparsifyRequest
+from unlearn_core.sparsify.registry import find_sparsifier
 
 
 def _settings(sparsifier: str) -> tuple[Setting, ...]:
-    from unlearn_core.sparsify.registry import find_sparsifier
-
     return settings_of(find_sparsifier(sparsifier).params)
 
 
