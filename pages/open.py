@@ -9,6 +9,7 @@ import streamlit as st
 from pages.parts import frame, models, selection
 from pages.parts.open import importing
 from pages.parts.text import md
+from unlearn_core.data.sources import DATASETS, DatasetSource
 from unlearn_core.errors import UnlearnError
 from unlearn_core.intervals import Tally, wilson
 
@@ -45,48 +46,49 @@ def page() -> None:
 def _data_form() -> str:
     """The data set that is chosen, as `parse_dataset` reads it; empty while a folder is still to be named."""
     st.subheader("1 · Data set")
-    here, known = selection.current().data.partition(":"), list(selection.DATA_SETS)
+    here, known = selection.current().data.partition(":"), list(DATASETS)
     kind = st.radio(
         "Data set",
         known,
         index=known.index(here[0]) if here[0] in known else 0,
-        format_func=lambda name: selection.DATA_SETS[name][0],
-        captions=[about for _, about in selection.DATA_SETS.values()],
+        format_func=lambda name: DATASETS[name].short,
+        captions=[source.caption for source in DATASETS.values()],
         key="open data",
         label_visibility="collapsed",
     )
-    text = _with_root(kind, here[2] if kind == here[0] else "")
+    source = DATASETS[kind]
+    text = _with_root(source, here[2] if kind == here[0] else "")
     if text:
-        _look_at_data(kind, text)
+        _look_at_data(source, text)
     return text
 
 
-def _with_root(kind: str, known: str) -> str:
-    if kind == "digits":
-        return kind
-    label = "Folder" if kind == "folder" else "Folder that holds it (empty: Lethe's own data folder)"
+def _with_root(source: DatasetSource, known: str) -> str:
+    if not source.takes_root:
+        return source.name
+    label = "Folder" if source.needs_root else "Folder that holds it (empty: Lethe's own data folder)"
     root = st.text_input(
         label,
         value=known,
-        key=f"open root {kind}",
+        key=f"open root {source.name}",
         placeholder="/path/to/images",
         help="On the machine that Lethe runs on. Files are read and never changed.",
     ).strip()
-    if kind == "folder" and not root:
+    if source.needs_root and not root:
         st.caption("Name the folder to go on.")
         return ""
-    return f"{kind}:{root}" if root else kind
+    return f"{source.name}:{root}" if root else source.name
 
 
-def _look_at_data(kind: str, text: str) -> None:
+def _look_at_data(source: DatasetSource, text: str) -> None:
     check, download = st.columns(2)
     wanted = check.button(
         "Look at the data", key="open look", help="Opens it and counts its images.", width="stretch"
     )
-    fetch = kind.startswith("cifar") and download.button(
-        "Download (170 MB)",
+    fetch = source.download and download.button(
+        f"Download ({source.download.size})",
         key="open download",
-        help="From the authors' page at the University of Toronto, into the folder above. "
+        help=f"From {source.download.origin}, into the folder above. "
         "Starts only with this click; any other click stops it.",
         width="stretch",
     )

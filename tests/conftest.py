@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet
+from unlearn_core.data.sets import Dataset, ImageSet
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.registry import build_net

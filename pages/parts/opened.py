@@ -14,6 +14,7 @@ import streamlit as st
 from pages.parts.selection import Selection
 from unlearn_core.channels.activations import ActivationStats, load_stats
 from unlearn_core.checkpoints import catalog
+from unlearn_core.data.sources import DATASETS, parse_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.home import home
 from unlearn_core.store.runs import RunState, RunStore
@@ -137,7 +138,7 @@ def _stats(path: str, stamp: tuple[int, int]) -> ActivationStats:
 @st.cache_resource(show_spinner="Opening the data set …", max_entries=3)
 def _dataset(data: str, classes: tuple[str, ...], root: str, stamp: tuple[int, int]) -> "Dataset":
     from unlearn_core.data.classes import align_classes
-    from unlearn_core.data.sources import open_dataset, parse_dataset
+    from unlearn_core.data.sources import open_dataset
 
     found = open_dataset(parse_dataset(data))
     return align_classes(found, classes) if classes else found
@@ -151,8 +152,6 @@ def _digests() -> dict[tuple[str, str, tuple[str, ...]], str]:
 
 def _stamp_of(data: str) -> tuple[int, int]:
     """What changes when the files behind a data set do."""
-    from unlearn_core.data.sources import DATASETS, parse_dataset
-
     spec = parse_dataset(data)
     if not DATASETS[spec.name].takes_root:
         return 0, 0

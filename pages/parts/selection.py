@@ -11,28 +11,10 @@ import streamlit as st
 from pages.parts import models
 from pages.parts.text import md
 from unlearn_core.channels.scoring import tf_idf
+from unlearn_core.data.sources import DATASETS
 from unlearn_core.workflows.pack import most_selective
 
 DEFAULT_MODEL = "bundled:digits-resnet20"
-DATA_SETS: Mapping[str, tuple[str, str]] = {
-    "digits": (
-        "Handwritten digits",
-        "1,797 scans of digits in 10 classes, 32 × 32 pixels. Comes with Lethe.",
-    ),
-    "cifar10": (
-        "CIFAR-10",
-        "60,000 photographs in 10 classes, 32 × 32 pixels. Local, or a download of 170 MB.",
-    ),
-    "cifar100": (
-        "CIFAR-100",
-        "60,000 photographs in 100 classes, 32 × 32 pixels. Local, or a download of 170 MB.",
-    ),
-    "folder": (
-        "Your own images",
-        "A folder with one folder a class, or with train/ and test/ above the classes.",
-    ),
-}
-"""Label and description of every data set that can be opened: here too, as reading `DATASETS` takes torch."""
 _KEY = "lethe selection"
 _LONGEST = 4096
 _MOST_ROWS = 24
@@ -152,7 +134,7 @@ def _known(chosen: Mapping[str, Any]) -> dict[str, Any]:
     if models.exists(chosen.get("model", "")):
         kept["model"] = chosen["model"]
     names = models.classes_of(kept.get("model") or default_model())
-    if str(chosen.get("data", "")).partition(":")[0] in DATA_SETS:
+    if str(chosen.get("data", "")).partition(":")[0] in DATASETS:
         kept["data"] = chosen["data"]
     if chosen.get("cls") in names:
         kept["cls"] = chosen["cls"]

@@ -16,8 +16,9 @@ from torchvision import datasets
 
 from unlearn_core.data import cifar
 from unlearn_core.data.cifar import CIFAR10_CLASSES
-from unlearn_core.data.sets import Dataset, DatasetSpec
+from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, RunCancelled, silent
 

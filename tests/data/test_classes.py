@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearn_core.data.classes import align_classes, class_index
-from unlearn_core.data.sets import Dataset, DatasetSpec, assemble, image_set
+from unlearn_core.data.sets import Dataset, assemble, image_set
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.errors import UnlearnError
 
 

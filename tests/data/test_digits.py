@@ -9,8 +9,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from unlearn_core.data import digits
-from unlearn_core.data.sets import DatasetSpec
 from unlearn_core.data.sources import open_dataset
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.data.split import stratified
 from unlearn_core.errors import UnlearnError
 

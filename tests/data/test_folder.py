@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from unlearn_core.data import folder
-from unlearn_core.data.sets import Dataset, DatasetSpec
+from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, RunCancelled, silent
 

@@ -6,7 +6,8 @@ import json
 import pytest
 import torch
 
-from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet, assemble, image_set
+from unlearn_core.data.sets import Dataset, ImageSet, assemble, image_set
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.errors import UnlearnError
 
 CLASSES = ("a", "b")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from unlearn_core.data.sets import DatasetSpec
 from unlearn_core.data.sources import DATASETS, open_dataset, parse_dataset
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.errors import UnlearnError
 
 

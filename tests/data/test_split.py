@@ -7,7 +7,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet, assemble, image_set
+from unlearn_core.data.sets import Dataset, ImageSet, assemble, image_set
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.data.split import ForgetSpec, split_dataset, stratified
 from unlearn_core.errors import UnlearnError
 

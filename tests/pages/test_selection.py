@@ -76,13 +76,6 @@ def test_a_value_of_the_address_is_text_not_markup(app: AppTest) -> None:
     ]
 
 
-def test_every_data_set_is_known_to_the_pages() -> None:
-    from pages.parts.selection import DATA_SETS
-    from unlearn_core.data.sources import DATASETS
-
-    assert list(DATA_SETS) == list(DATASETS)
-
-
 def test_channel_beyond_the_layer_is_its_top_channel(app: AppTest) -> None:
     app.query_params.update({"layer": "conv1", "channel": "999", "cls": "3"})
     top = pack.read_stats(MODEL)

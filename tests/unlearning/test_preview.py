@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from unlearn_core.channels.pruning import PlannedGroup, PruningPlan
-from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet
+from unlearn_core.data.sets import Dataset, ImageSet
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.data.split import ForgetSpec, ForgetSplit, split_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier

@@ -9,7 +9,8 @@ from unlearn_core.data.download import fetch
 from unlearn_core.data.files import has_parts
 from unlearn_core.data.folder import open_folder
 from unlearn_core.data.images import resized
-from unlearn_core.data.sets import Dataset, DatasetSpec, ImageSet, assemble, image_set
+from unlearn_core.data.sets import Dataset, ImageSet, assemble, image_set
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.errors import UnlearnError
 from unlearn_core.home import home
 from unlearn_core.progress import Progress, Report

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from unlearn_core.data.images import resized
-from unlearn_core.data.sets import Dataset, DatasetSpec, assemble, image_set
+from unlearn_core.data.sets import Dataset, assemble, image_set
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.data.split import stratified
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report

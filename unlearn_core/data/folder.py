@@ -14,7 +14,8 @@ from torch import Tensor
 from unlearn_core.data import cache
 from unlearn_core.data.files import ImageFile, list_images
 from unlearn_core.data.images import DECODER, decode_image, image_size
-from unlearn_core.data.sets import Dataset, DatasetSpec, assemble, image_set
+from unlearn_core.data.sets import Dataset, assemble, image_set
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.data.split import SPLIT_SEED, TEST_SHARE, stratified
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report

@@ -1,4 +1,4 @@
-"""What a data set is: a specification, images held as uint8 tensors, and a digest of the content."""
+"""What a data set is: images held as uint8 tensors, and a digest of the content."""
 
 import hashlib
 import json
@@ -9,25 +9,8 @@ import torch
 from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
+from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.errors import UnlearnError
-
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """Which data set to open; plain, and `str(spec)` is what a person types.
-
-    Attributes:
-        name: A name in `DATASETS`.
-        root: The folder that it is read from; empty for the default one.
-        size: Side of the square images in pixels; 0 lets the source decide.
-    """
-
-    name: str
-    root: str = ""
-    size: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.root}" if self.root else self.name
 
 
 @dataclass(frozen=True, eq=False)

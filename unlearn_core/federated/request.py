@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from unlearn_core.data.sources import forms
 from unlearn_core.federated.aggregation import AGGREGATORS, STATS_WEIGHTINGS
 from unlearn_core.federated.rules import Rules
 from unlearn_core.models.recipe import Recipe
@@ -66,7 +67,7 @@ class FederatedRequest:
     """Training, unlearning or retraining with images that never leave their clients."""
 
     action: str = setting("unlearn", "What to do", choices=ACTIONS)
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    data: str = setting("digits", f"Data set: {forms()}")
     model: str = setting("", "bundled:NAME, imported:NAME, run:ID or a path; not needed to train")
     forget: str = setting("", "Classes to forget, by name or index, with commas between")
     arch: str = setting("cifar_resnet20_b", "Architecture, where a model is trained without --model")

@@ -9,6 +9,7 @@ from torch import Tensor
 from unlearn_core.channels.feature_maps import SCALES, image_maps, scale_range
 from unlearn_core.data.images import decode_image
 from unlearn_core.data.sets import Dataset
+from unlearn_core.data.sources import forms
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import setting
@@ -24,7 +25,7 @@ class MapsRequest:
     """Which maps to draw."""
 
     model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    data: str = setting("digits", f"Data set: {forms()}")
     image: str = setting("0", "Index of a test image, or an image file")
     layer: str = setting("conv1", "Name of a convolution")
     scale: str = setting(

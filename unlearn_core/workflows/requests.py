@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from unlearn_core.data.sources import forms
 from unlearn_core.params import setting
 
 
@@ -9,7 +10,7 @@ from unlearn_core.params import setting
 class TrainRequest:
     """Training from scratch."""
 
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    data: str = setting("digits", f"Data set: {forms()}")
     arch: str = setting("cifar_resnet20_b", "Architecture")
     width: float = setting(1.0, "Width multiplier of the CIFAR nets", low=0.0625, high=8)
     name: str = setting("model", "Name on the model's card")
@@ -26,7 +27,7 @@ class ScoreRequest:
     """Scoring the channels of a model."""
 
     model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    data: str = setting("digits", f"Data set: {forms()}")
     arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
     normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
     tap: str = setting("bn_relu", "Where activations are read: bn_relu or conv_relu")
@@ -39,7 +40,7 @@ class UnlearnRequest:
     """Making a model forget."""
 
     model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    data: str = setting("digits", f"Data set: {forms()}")
     forget: str = setting("", "Classes to forget, by name or index, with commas between")
     fraction: float = setting(
         0.0, "Instead of classes: random share of the training images", low=0.0, high=0.99
@@ -64,7 +65,7 @@ class SparsifyRequest:
     """Making a model sparse."""
 
     model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", "Data set: digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH")
+    data: str = setting("digits", f"Data set: {forms()}")
     sparsifier: str = setting("omp", "How the weights that go are chosen")
     strict: bool = setting(
         False, "Choose them by the retain set alone: a mask made with the forget set remembers it"

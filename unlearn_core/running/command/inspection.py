@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unlearn_core.data.sources import forms
 from unlearn_core.params import build, settings_of
 from unlearn_core.running.command.options import add_settings, finish, given
 from unlearn_core.running.terminal import printer
@@ -14,7 +15,7 @@ from unlearn_core.store.files import plain_json, write_bytes
 
 _MODEL_AND_DATA: Mapping[str, dict[str, Any]] = {
     "--model": {"required": True, "help": "bundled:NAME, imported:NAME, run:ID or a path"},
-    "--data": {"required": True, "help": "digits, cifar10[:ROOT], cifar100[:ROOT] or folder:PATH"},
+    "--data": {"required": True, "help": forms()},
     "--arch": {"default": "", "help": "architecture, where the checkpoint doesn't tell"},
     "--normalize": {"default": "auto", "help": "auto, none, cifar10, cifar100, imagenet or MEAN/STD"},
     "--device": {"default": "auto", "help": "auto, cuda, mps or cpu"},

@@ -3,8 +3,8 @@
 from unlearn_core.params import Setting, settings_of
 from unlearn_core.results.result import SparsifyResult
 from unlearn_core.running.kinds.kind import Kind, Output, Params
-from unlearn_core.workflows.requests import SparsifyRequest
 from unlearn_core.sparsify.registry import find_sparsifier
+from unlearn_core.workflows.requests import SparsifyRequest
 
 
 def _settings(sparsifier: str) -> tuple[Setting, ...]:
