@@ -254,7 +254,7 @@ def test_a_run_at_work_shows_protocol_rounds_and_cancel(
     assert "Training by round and client: 1 trained, 2 not asked." in told_by_charts
     [cancel, *_] = [b for b in app.button if b.label == "Cancel"]
     cancel.click().run()
-    assert store.cancel_file(run.id).exists()
+    assert store.folders.cancel_file(run.id).exists()
 
 
 @pytest.mark.parametrize("view", ["Protocol", "Race", "Clients’ scores", "Averaging", "Privacy", "Events"])

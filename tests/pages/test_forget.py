@@ -225,7 +225,7 @@ def test_a_run_at_work_shows_stage_rate_curves_and_cancel(empty_home: Path, open
     assert "Live numbers" in shown
     [cancel, *_] = [b for b in app.button if b.label == "Cancel"]
     cancel.click().run()
-    assert store.cancel_file(run.id).exists()
+    assert store.folders.cancel_file(run.id).exists()
 
 
 def test_the_dock_shows_every_run_and_its_place_on_any_page(empty_home: Path) -> None:
@@ -240,7 +240,7 @@ def test_the_dock_shows_every_run_and_its_place_on_any_page(empty_home: Path) ->
     assert "Run one" in shown and "Run two" in shown
     assert "Waiting for cpu: place 1 in the queue" in shown
     app.button(key=f"dock cancel {second.id}").click().run()
-    assert store.cancel_file(second.id).exists()
+    assert store.folders.cancel_file(second.id).exists()
 
 
 def test_the_dock_is_hidden_when_nothing_runs(empty_home: Path) -> None:
