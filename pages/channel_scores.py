@@ -5,10 +5,11 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts import frame
-from pages.parts.channel_scores import views
+from pages.parts.channel_scores import cut, views
 from pages.parts.channel_scores.views import View
 from pages.parts.layers import choose_layer
 from pages.parts.opened import stats_of
+from pages.parts.plan import RATIO
 from pages.parts.score_run import ask_for_scores
 from pages.parts.selection import choose, current, link
 from pages.parts.surveys import strips_of, survey_of
@@ -82,20 +83,10 @@ def heatmap(view: View) -> None:
         alt=heatmap_alt(shown, view.selection.layer),
     )
     st.caption(views.legend(view))
-    ratio, pager = st.columns([2, 1], gap="large")
-    with ratio:
-        st.slider(
-            "Pruning ratio",
-            0.0,
-            0.95,
-            0.2,
-            0.01,
-            key="scores_ratio",
-            format="percent",
-            persist_state="session",
-            help="The share of each layer's channels that TF-IDF pruning would remove, highest scores first.",
-        )
-        st.markdown(views.cut_sentence(view))
+    beside, pager = st.columns([2, 1], gap="large")
+    with beside:
+        ratio_choice(view)
+        st.markdown(cut.sentence(view.cut, view.selection.layer, view.layers, view.stats))
     with pager:
         if len(view.pages) > 1:
             st.selectbox(
@@ -120,6 +111,22 @@ def heatmap(view: View) -> None:
                 f"{name}.png",
                 "image/png",
             )
+
+
+def ratio_choice(view: View) -> None:
+    """The pruning ratio of the Forget page, to be changed here too."""
+    st.session_state["scores_ratio"] = view.cut.params.ratio
+    st.slider(
+        "Pruning ratio",
+        0.0,
+        0.95,
+        step=0.01,
+        key="scores_ratio",
+        format="percent",
+        on_change=lambda: st.session_state.update({RATIO: st.session_state["scores_ratio"]}),
+        help="The share of channels that TF-IDF pruning removes; it is the same on the Forget page, with all other settings "
+        "of the plan.",
+    )
 
 
 def clicked() -> None:
@@ -209,7 +216,7 @@ def across_layers(view: View) -> None:
             "multiplied by the layer's number of channels. Click a tick to go there."
         )
         st.altair_chart(
-            layers_chart(view.by_layer, (view.selection.layer, view.cell.channel), view.pruned),
+            layers_chart(view.by_layer, (view.selection.layer, view.cell.channel), view.cut.channels),
             key="scores_layers",
             on_select=jumped,
             selection_mode=LAYER_SELECTION,

@@ -12,6 +12,7 @@ from unlearn_core.channels.pruning import (
     PruningSettings,
     budget_ratio,
     choose_groups,
+    cut_of_layer,
     kept_in_place,
     make_plan,
     merge_plans,
@@ -43,6 +44,13 @@ def scores(**layers):
 
 def settings(**values):
     return build(PruningSettings, {"where": "all", **values})
+
+
+def test_a_layers_own_cut_is_by_its_own_scores_whatever_else_is_asked():
+    asked = settings(ratio=0.25, scope="global", where="last_convs", direction="low")
+    alone = make_plan(scores(), GROUPS, [0], settings(ratio=0.25)).channels
+    assert {g.name: cut_of_layer(scores(), g.name, [0], asked) for g in GROUPS} == alone
+    assert cut_of_layer(scores(), "early", [0], settings(ratio=0.1)) == ()
 
 
 def test_highest_scores_of_each_layer_go():

@@ -9,12 +9,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from unlearn_core.channels.activations import ActivationStats, load_stats
+from unlearn_core.channels.pruning import PruningPlan
 from unlearn_core.channels.scoring import channel_scores, worked
 from unlearn_core.checkpoints.catalog import ASSETS
+from unlearn_core.checkpoints.model_files import open_model
+from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.running import jobs
 from unlearn_core.running.kinds.registry import run_workflow
 from unlearn_core.running.worker import execute
 from unlearn_core.store.runs import RunState, RunStore
+from unlearn_core.unlearning import preview
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
 
 OpenPage = Callable[..., AppTest]
 BUNDLED = "bundled:digits-resnet20"
@@ -82,6 +88,58 @@ def test_ratio_moves_the_cut(empty_home: Path, open_page: OpenPage) -> None:
     assert "Would prune **32 of 64** channels" in texts(app)
     app.slider(key="scores_ratio").set_value(0.0).run()
     assert "would prune no channel" in texts(app)
+
+
+def crossed(app: AppTest) -> set[int]:
+    table = app.dataframe[-1].value
+    return set(table["channel"][table["state"] == "✕ would go"])
+
+
+def channels_of(stats: ActivationStats) -> int:
+    return sum(sums.shape[1] for sums in stats.sums.values())
+
+
+def plan_for(cls: str, **settings: Any) -> PruningPlan:
+    """What a run on the bundled model would carry out."""
+    data = open_dataset(parse_dataset("digits"))
+    model, split = open_model(BUNDLED, data).model, split_dataset(data, ForgetSpec((cls,)))
+    params = TfidfPruneParams(**settings)
+    return preview.planned(model, split, params, preview.scoring_stats(model, split, params))
+
+
+def test_crosses_are_the_plan_that_forget_shows_and_a_run_carries_out(
+    empty_home: Path, open_page: OpenPage, stats: ActivationStats
+) -> None:
+    plan, channels = plan_for("4"), channels_of(stats)
+    app = open_page("channel_scores", model=BUNDLED, cls="4")
+    assert crossed(app) == set(plan.channels[LAST])
+    assert f"{plan.total} of {channels} go, in {len(plan.groups)} of {len(stats.layers)} layers" in texts(app)
+    app.switch_page("pages/forget.py").run()
+    assert f"If you forgot “4”: silencing {plan.total} of {channels} channels" in texts(app)
+
+
+def test_where_forget_cuts_elsewhere_the_page_says_so(empty_home: Path, open_page: OpenPage) -> None:
+    app = open_page("channel_scores", model=BUNDLED, cls="4", layer="layer1.0.conv1")
+    assert "Would prune **0 of 16** channels" in texts(app) and not crossed(app)
+    assert "this layer would lose 3: Forget cuts in the last stage only." in texts(app)
+
+
+def test_settings_of_the_form_are_those_of_the_plan_on_either_page(
+    empty_home: Path, open_page: OpenPage, stats: ActivationStats
+) -> None:
+    app = open_page("channel_scores", model=BUNDLED, cls="4", forget=["7"])
+    app.slider(key="scores_ratio").set_value(0.4).run()
+    app.switch_page("pages/forget.py").run()
+    assert app.slider(key="forget tfidf_prune ratio").value == 0.4
+    app.selectbox(key="forget tfidf_prune scope").set_value("global").run()
+    app.selectbox(key="forget tfidf_prune where").set_value("all").run()
+    app.switch_page("pages/channel_scores.py").run()
+    assert not app.exception
+    plan = plan_for("7", ratio=0.4, scope="global", where="all")
+    assert app.slider(key="scores_ratio").value == 0.4
+    assert f"{plan.total} of {channels_of(stats)} go" in texts(app)
+    assert crossed(app) == set(plan.channels.get(LAST, ()))
+    assert "Forget ranks all layers together" in texts(app)
 
 
 def test_table_ranks_the_channels_with_their_images(

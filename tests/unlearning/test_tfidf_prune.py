@@ -92,9 +92,15 @@ def test_a_random_share_is_refused(trained, task_of):
 
 def test_scoring_images_are_the_first_of_each_class(task_of):
     split = task_of().split
-    scored = scoring_images(split.retain, split.forget, 5)
+    scored = scoring_images(split, 5)
     assert torch.bincount(scored.labels).tolist() == [5, 5, 5]
-    assert len(scoring_images(split.retain, split.forget, 0)) == 120
+    assert len(scoring_images(split, 0)) == 120
+
+
+def test_scoring_images_are_the_same_whatever_is_to_be_forgotten(task_of):
+    one, other = (scoring_images(task_of(classes=(name,)).split, 5) for name in ("green", "blue"))
+    assert one.indices.tolist() == other.indices.tolist() == sorted(one.indices.tolist())
+    assert torch.equal(one.images, other.images) and torch.equal(one.labels, other.labels)
 
 
 def test_the_mask_of_a_sparse_model_is_cut_with_its_channels(trained, task_of):

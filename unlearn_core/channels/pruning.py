@@ -8,14 +8,15 @@ Where we deviate from the authors' released code: it keeps the highest scores (t
 the mask into the weights and lets them grow back, and leaves the batch norm's constant; here the highest go and stay gone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearn_core.channels.scoring import ChannelScores
+from unlearn_core.channels.activations import ActivationStats
+from unlearn_core.channels.scoring import ChannelScores, channel_scores, require_images
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import setting
 
@@ -27,6 +28,7 @@ MOST_OF_SEVERAL = 0.5
 """A budget that grows with the classes stops here: beyond it fine-tuning no longer brings the others back."""
 RESIDUAL = ("mask", "group")
 """What becomes of channels of residual sums."""
+_EPSILON = 1e-9  # 0.29 of 100 channels are 29, whatever floating point makes of the product
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,10 @@ class PruningPlan:
         return sum(len(group.channels) * len(group.layers) for group in self.groups)
 
 
+Statistics = Callable[[PruningPlan | None], ActivationStats]
+"""Activation statistics with a plan's channels silenced; with none, of the model as it is."""
+
+
 def plan_to_plain(plan: PruningPlan) -> dict[str, Any]:
     """The plan as JSON-ready values; `plan_from_plain` reverses it."""
     return asdict(plan)
@@ -150,6 +156,50 @@ def plan_from_plain(plain: Mapping[str, Any]) -> PruningPlan:
         return PruningPlan(groups, dict(plain.get("reason", {})), tuple(map(str, plain.get("notes", ()))))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnlearnError(f"This isn't a pruning plan ({error}); make a new one from scores.") from error
+
+
+def plan_classes(
+    statistics: Statistics,
+    groups: Sequence[ChannelGroup],
+    settings: PruningSettings,
+    targets: Sequence[int],
+    seed: int = 0,
+) -> PruningPlan:
+    """The plan for all classes to forget: jointly, or one after the other on the network pruned so far (the paper).
+
+    Args:
+        statistics: From anywhere: one pass over images, what many clients sent, or a file.
+        groups: Groups of the model.
+        settings: What to prune.
+        targets: Indices of the classes to forget.
+        seed: For the random direction.
+
+    Raises:
+        UnlearnError: As `make_plan`, or a target has too few images.
+    """
+
+    def planned(classes: Sequence[int], gone: PruningPlan | None = None) -> PruningPlan:
+        stats = statistics(gone)
+        require_images(stats, classes)
+        return make_plan(channel_scores(stats), groups, classes, settings, seed=seed, gone=gone)
+
+    if settings.combine != "sequential" or len(targets) == 1:
+        return planned(targets)
+    plans = [planned(targets[:1])]
+    for target in targets[1:]:
+        plans.append(planned((target,), merge_plans(plans)))
+    return merge_plans(plans)
+
+
+def cut_of_layer(
+    scores: ChannelScores, layer: str, targets: Sequence[int], settings: PruningSettings
+) -> tuple[int, ...]:
+    """The highest channels that a budget prunes of one layer ranked by itself, whatever becomes of all others."""
+    group = ChannelGroup(layer, (layer,), scores.by_layer[layer].shape[1], True, True, 1)
+    alone = replace(settings, scope="per_layer", where="all", direction="high")
+    if int(budget_ratio(alone, len(targets)) * group.size + _EPSILON) == 0:
+        return ()
+    return make_plan(scores, [group], targets, alone).channels[layer]
 
 
 def make_plan(
@@ -297,13 +347,13 @@ def _group_scores(
 
 
 def _budget_per_layer(values: Mapping[str, NDArray[np.float64]], ratio: float) -> dict[str, int]:
-    return {name: int(ratio * len(v) + 1e-9) for name, v in values.items()}
+    return {name: int(ratio * len(v) + _EPSILON) for name, v in values.items()}
 
 
 def _budget_global(values: Mapping[str, NDArray[np.float64]], ratio: float) -> dict[str, int]:
     everything = np.concatenate(list(values.values()))
     owners = np.repeat(np.arange(len(values)), [len(v) for v in values.values()])
-    highest = np.argsort(-everything, kind="stable")[: int(ratio * len(everything) + 1e-9)]
+    highest = np.argsort(-everything, kind="stable")[: int(ratio * len(everything) + _EPSILON)]
     counts = np.bincount(owners[highest], minlength=len(values))
     return {name: int(count) for name, count in zip(values, counts, strict=True)}
 

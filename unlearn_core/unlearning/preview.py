@@ -21,7 +21,6 @@ from unlearn_core.models.training import fit
 from unlearn_core.progress import Report, silent
 from unlearn_core.unlearning.gradients import TOGETHER, per_image_gradients
 from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
-from unlearn_core.unlearning.task import Task
 from unlearn_core.unlearning.tfidf_prune import plan_for, scoring_images
 
 SAMPLE = 1000
@@ -33,8 +32,12 @@ _MOST_NUMBERS = 2**28
 def scoring_stats(
     model: Classifier, split: ForgetSplit, params: TfidfPruneParams, report: Report = silent
 ) -> ActivationStats:
-    """The statistics that a run with these settings scores its channels from; they don't depend on ratio or place."""
-    scored = scoring_images(split.retain, split.forget, params.images_per_class)
+    """The statistics that a run with these settings scores its channels from.
+
+    They depend on where activations are read and how many images of each class are scored, and not on which classes are to
+    be forgotten.
+    """
+    scored = scoring_images(split, params.images_per_class)
     return collect(model, scored, split.classes, tap=params.tap, report=report)
 
 
@@ -46,9 +49,8 @@ def planned(
     Raises:
         UnlearnError: Nothing would be pruned, or there are too few images to score.
     """
-    scored = scoring_images(split.retain, split.forget, params.images_per_class)
-    task = Task(split, seed, silent, lambda rung, shown: {}, lambda fresh_seed: model)
-    return plan_for(model, scored, params, task, first=stats)
+    scored = scoring_images(split, params.images_per_class)
+    return plan_for(model, scored, params, split, seed, unpruned=stats)
 
 
 def stratified_sample(images: ImageSet, num_classes: int, size: int = SAMPLE) -> ImageSet:

@@ -6,7 +6,6 @@ all layers) is `scope="global", where="all", tap="conv_relu"`; on the models mea
 """
 
 import copy
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -14,19 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from unlearn_core.channels.activations import ActivationStats, collect, first_per_class
-from unlearn_core.channels.pruning import (
-    PruningPlan,
-    kept_in_place,
-    make_plan,
-    merge_plans,
-)
-from unlearn_core.channels.scoring import channel_scores, require_images
+from unlearn_core.channels.pruning import PruningPlan, Statistics, kept_in_place, plan_classes
 from unlearn_core.channels.surgery import channel_groups, mask_of, remove, silenced
 from unlearn_core.data.sets import ImageSet
+from unlearn_core.data.split import ForgetSplit
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.training import Pass, cross_entropy
-from unlearn_core.progress import Progress
+from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.sparsify.mask import SparseMask
 from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
 from unlearn_core.unlearning.steps import bn_facts, descend, drawn, joined
@@ -39,9 +33,9 @@ def run(model: Classifier, params: TfidfPruneParams, task: Task) -> Outcome:
         raise UnlearnError(
             "TF-IDF pruning forgets whole classes; choose classes, or another method for a random share."
         )
-    scored = scoring_images(task.split.retain, task.split.forget, params.images_per_class)
+    scored = scoring_images(task.split, params.images_per_class)
     example = example_of(model, scored.images)
-    plan = plan_for(model, scored, params, task)
+    plan = plan_for(model, scored, params, task.split, task.seed, report=task.report)
     silent_rows = mask_of(model.net, plan, example, only_unremovable=True)
     task = replace(task, mask=cut_mask(task.mask, model.net, plan, example) if task.mask else None)
     model = Classifier(remove(model.net, plan, example), model.normalization).to(model.mean.device).eval()
@@ -76,14 +70,15 @@ def cut_mask(mask: SparseMask, net: nn.Module, plan: PruningPlan, example: Tenso
     return SparseMask({name: left.get_parameter(name).detach() != 0 for name in mask.keep})
 
 
-def scoring_images(retain: ImageSet, forget: ImageSet, per_class: int) -> ImageSet:
-    """The first `per_class` training images of each class, retained and to be forgotten."""
-    return joined(
+def scoring_images(split: ForgetSplit, per_class: int) -> ImageSet:
+    """The first `per_class` training images of each class, in the data set's order whatever is to be forgotten."""
+    images = joined(
         [
             part.select(torch.from_numpy(first_per_class(part.labels.numpy(), per_class)))
-            for part in (retain, forget)
+            for part in (split.retain, split.forget)
         ]
     )
+    return images.select(images.indices.argsort())
 
 
 def example_of(model: Classifier, images: Tensor) -> Tensor:
@@ -95,31 +90,36 @@ def plan_for(
     model: Classifier,
     scored: ImageSet,
     params: TfidfPruneParams,
-    task: Task,
-    first: ActivationStats | None = None,
+    split: ForgetSplit,
+    seed: int,
+    *,
+    unpruned: ActivationStats | None = None,
+    report: Report = silent,
 ) -> PruningPlan:
-    """The plan for all classes to forget: jointly, or one after the other on the network pruned so far (the paper).
+    """The plan that a run carries out.
 
     Args:
         model: The unpruned model; as it was after.
         scored: Images to score.
         params: What to prune.
-        task: Classes to forget, seed and report.
-        first: Statistics of `scored` on the unpruned model, where they were read before (a preview asks many times).
+        split: With the classes to forget.
+        seed: For the random direction.
+        unpruned: Statistics of `scored` on the unpruned model, where they were read before (a preview asks many times).
+        report: Told of every batch.
     """
     example = example_of(model, scored.images)
 
-    def stats(pruned: PruningPlan | None) -> ActivationStats:
-        if pruned is None and first is not None:
-            return first
-        with silenced(model.net, pruned, example) if pruned else nullcontext():
-            return collect(model, scored, task.split.classes, tap=params.tap, report=task.report)
+    def statistics(gone: PruningPlan | None) -> ActivationStats:
+        if gone is None and unpruned is not None:
+            return unpruned
+        with silenced(model.net, gone, example) if gone else nullcontext():
+            return collect(model, scored, split.classes, tap=params.tap, report=report)
 
-    return plan_by(stats, model, example, params, task.split.forget_classes, task.seed)
+    return plan_by(statistics, model, example, params, split.forget_classes, seed)
 
 
 def plan_by(
-    stats: Callable[[PruningPlan | None], ActivationStats],
+    statistics: Statistics,
     model: Classifier,
     example: Tensor,
     params: TfidfPruneParams,
@@ -129,7 +129,7 @@ def plan_by(
     """The plan by statistics that come from anywhere: one pass here, or many clients.
 
     Args:
-        stats: Statistics with a plan's channels silenced; with none for the model as it is.
+        statistics: With a plan's channels silenced; with none for the model as it is.
         model: The unpruned model.
         example: A small normalised batch that the bare network takes.
         params: What to prune.
@@ -137,24 +137,8 @@ def plan_by(
         seed: For the random direction.
     """
     groups = channel_groups(model.net, example, params.residual)
-
-    def plan_from(
-        read: ActivationStats, chosen: tuple[int, ...], gone: PruningPlan | None = None
-    ) -> PruningPlan:
-        require_images(read, chosen)
-        return make_plan(channel_scores(read), groups, chosen, params, seed=seed, gone=gone)
-
-    def finish(plan: PruningPlan) -> PruningPlan:
-        return plan if params.cut else kept_in_place(plan)
-
-    unpruned = stats(None)
-    if params.combine != "sequential" or len(targets) == 1:
-        return finish(plan_from(unpruned, targets))
-    plans = [plan_from(unpruned, targets[:1])]
-    for target in targets[1:]:
-        gone = merge_plans(plans)
-        plans.append(plan_from(stats(gone), (target,), gone))
-    return finish(merge_plans(plans))
+    plan = plan_classes(statistics, groups, params, targets, seed)
+    return plan if params.cut else kept_in_place(plan)
 
 
 def run_random(model: Classifier, params: TfidfPruneParams, task: Task) -> Outcome:

@@ -10,12 +10,11 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.parts.channel_scores.cut import Cut, cut_of
 from pages.parts.selection import Selection
 from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS, ActivationStats
-from unlearn_core.channels.pruning import ChannelGroup, PruningSettings, make_plan
 from unlearn_core.channels.scoring import WorkedScore, channel_scores, classes_above, idf, tf, worked
-from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.heatmap import LABELS, Heatmap, columns_a_page, ranked
 
 METRICS = {"tf_idf": "TF-IDF", "tf": "TF", "idf": "IDF", "mean": "Mean activation"}
@@ -50,8 +49,7 @@ class View:
     by_layer: Mapping[str, NDArray[np.float64]]
     heatmap: Heatmap
     cell: Cell
-    pruned: Mapping[str, tuple[int, ...]]
-    refused: str
+    cut: Cut
     pages: tuple[str, ...]
 
     @cached_property
@@ -69,8 +67,7 @@ def view_of(selection: Selection, stats: ActivationStats) -> View:
     specific = channel_scores(stats).by_layer
     means = stats.mean(selection.layer)
     row = _row(selection, focus)
-    ratio = float(st.session_state.get("scores_ratio", 0.2))
-    pruned, refused = _pruned(stats, forgotten or [focus], ratio)
+    cut = cut_of(selection, stats)
     # IDF is the same for all classes: TF-IDF decides among equals.
     order = (
         ranked(values[focus])
@@ -84,11 +81,11 @@ def view_of(selection: Selection, stats: ActivationStats) -> View:
     at = min(int(st.session_state.get("scores_page") or 0), len(pages) - 1)
     shown = Heatmap(
         stats.classes, metric, values, order[at * width : (at + 1) * width], focus, forgotten,
-        (row, selection.channel), pruned.get(selection.layer, ()), _dead(means),
+        (row, selection.channel), cut.channels.get(selection.layer, ()), _dead(means),
     )  # fmt: skip
     cell = Cell(row, selection.channel, worked(stats, selection.layer, row, selection.channel))
     by_layer = {layer: scores[focus] for layer, scores in specific.items()}
-    return View(selection, stats, means, by_layer, shown, cell, pruned, refused, pages)
+    return View(selection, stats, means, by_layer, shown, cell, cut, pages)
 
 
 def remember_row(selection: Selection, row: int) -> None:
@@ -103,20 +100,6 @@ def _row(selection: Selection, focus: int) -> int:
 
 def _place(selection: Selection) -> tuple[str, ...]:
     return (selection.model, selection.data, selection.cls, selection.layer)
-
-
-def _pruned(
-    stats: ActivationStats, targets: list[int], ratio: float
-) -> tuple[dict[str, tuple[int, ...]], str]:
-    """By layer, what the ratio prunes when each layer is ranked by itself; and why, where it prunes nothing."""
-    groups = [
-        ChannelGroup(layer, (layer,), stats.sums[layer].shape[1], True, True, 1) for layer in stats.layers
-    ]
-    try:
-        plan = make_plan(channel_scores(stats), groups, targets, PruningSettings(ratio=ratio, where="all"))
-    except UnlearnError as error:
-        return {}, str(error)
-    return plan.channels, ""
 
 
 def _dead(means: NDArray[np.float64]) -> list[int]:
@@ -160,20 +143,6 @@ def legend(view: View) -> str:
         f"Click a cell to see its score worked out."
         + (f" Hatched: {dead} dead channel{'s' * (dead != 1)}, zero for every class." if dead else "")
         + (f" No images, so no scores: {', '.join(empty)}." if empty else "")
-    )
-
-
-def cut_sentence(view: View) -> str:
-    """What the present ratio would prune, here and in the whole network."""
-    if view.refused:
-        return md(view.refused)
-    size = view.layers[view.selection.layer]
-    here = len(view.heatmap.pruned)
-    total, everything = sum(len(c) for c in view.pruned.values()), sum(view.layers.values())
-    names = ", ".join(md(name) for name in (view.selection.forget or (view.selection.cls,)))
-    return (
-        f"Would prune **{here} of {size}** channels here to forget {names} "
-        f"({total:,} of {everything:,} if every layer were pruned). ✕ marks them."
     )
 
 

@@ -1,6 +1,5 @@
 """What would happen, before anything runs: channels by layer, accuracy with them silenced, and the time it would take."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,18 +9,17 @@ import streamlit as st
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.opened import opened
+from pages.parts.plan import Planned, deciding, planned
 from pages.parts.selection import Selection
 from pages.parts.text import md
-from unlearn_core.channels.pruning import PruningPlan
+from unlearn_core.params import build
 from unlearn_core.plots.cuts import cuts
 from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import finding
+from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
 
 Shown = dict[str, Any]
-
-# The settings that decide the plan; a change of the others needs no new preview.
-_DECIDE = {"ratio", "scope", "where", "direction", "combine", "tap", "images_per_class", "residual", "cut"}
 
 
 def preview_of(selection: Selection, params: Mapping[str, Any], seed: int) -> Shown:
@@ -30,9 +28,11 @@ def preview_of(selection: Selection, params: Mapping[str, Any], seed: int) -> Sh
     Raises:
         UnlearnError: Nothing would be pruned, or model or data can't be opened.
     """
+    settings = build(TfidfPruneParams, params)
     with opened(selection) as (loaded, data):
-        asked = json.dumps({k: v for k, v in params.items() if k in _DECIDE}, sort_keys=True)
-        return _preview(loaded.digest, data.digest, selection.forget, asked, seed, loaded, data)
+        made = planned(loaded, data, selection.forget, settings, seed)
+        key = f"{deciding(settings)} {seed}"
+        return _preview(loaded.digest, data.digest, selection.forget, key, made, loaded, data)
 
 
 def draw(shown: Shown) -> None:
@@ -71,42 +71,20 @@ def sentence(shown: Shown, supposed: str = "") -> str:
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _preview(
-    model: str, data: str, forget: tuple[str, ...], asked: str, seed: int, _loaded: Any, _data: Any
+    model: str, data: str, forget: tuple[str, ...], key: str, _made: Planned, _loaded: Any, _data: Any
 ) -> Shown:
-    from unlearn_core.data.split import ForgetSpec, split_dataset
-    from unlearn_core.params import build
     from unlearn_core.unlearning import preview
-    from unlearn_core.unlearning.methods.tfidf_prune import TfidfPruneParams
 
-    params = build(TfidfPruneParams, json.loads(asked))
-    split = split_dataset(_data, ForgetSpec(forget))
-    stats = _stats(model, data, forget, params.tap, params.images_per_class, _loaded, split, params)
-    plan: PruningPlan = preview.planned(_loaded.model, split, params, stats, seed)
+    forgotten = tuple(sorted(_data.classes.index(name) for name in forget))
     before, sample = _original(model, data, _loaded, _data)
-    after = preview.masked_confusion(_loaded.model, plan, sample, len(_data.classes))
+    after = preview.masked_confusion(_loaded.model, _made.plan, sample, len(_data.classes))
     return {
-        "plan": plan,
-        "channels": sum(values.shape[1] for values in stats.sums.values()),
+        "plan": _made.plan,
+        "channels": sum(_made.sizes.values()),
         "images": len(sample),
-        "before": _plain(before, _data.classes, split.forget_classes),
-        "after": _plain(after, _data.classes, split.forget_classes),
+        "before": _plain(before, _data.classes, forgotten),
+        "after": _plain(after, _data.classes, forgotten),
     }
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _stats(
-    model: str,
-    data: str,
-    forget: tuple[str, ...],
-    tap: str,
-    per_class: int,
-    _loaded: Any,
-    _split: Any,
-    _params: Any,
-) -> Any:
-    from unlearn_core.unlearning import preview
-
-    return preview.scoring_stats(_loaded.model, _split, _params)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
