@@ -19,6 +19,8 @@ NORMALIZATIONS = {
     "cifar10": "CIFAR-10's",
     "cifar100": "CIFAR-100's",
     "imagenet": "ImageNet's",
+    "half": "0.5 for all: pixels in [-1, 1]",
+    "cifar10_by_image": "CIFAR-10's, deviations by image (.2023, .1994, .2010)",
     "own": "mean and standard deviation of my own",
 }
 _RESULT = "open result"

@@ -10,7 +10,6 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -169,7 +168,6 @@ def running(marker: Path):
         "a method replaced by a function": with_pickle(built),
         "a method replaced by a text": with_pickle(shadowed),
         "a whole module": saved(Net()),
-        "numpy": saved({"a": torch.ones(1), "best": np.float64(3.0)}),
     }
 
 

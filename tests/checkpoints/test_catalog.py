@@ -30,7 +30,7 @@ def test_a_recipe_that_went_on_from_other_weights_is_no_recipe_from_scratch():
 
 def test_listing_models_imports_no_torch():
     code = (
-        "import sys, json; from unlearn_core import catalog; m = catalog.models(); "
+        "import sys, json; from unlearn_core.checkpoints import catalog; m = catalog.models(); "
         "print(json.dumps(['torch' in sys.modules, len(m)]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,12 +1,15 @@
+import datetime
 import io
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
 
 from tests.checkpoints import hostile
 from unlearn_core.checkpoints import opcodes
-from unlearn_core.checkpoints.opcodes import Described, examine
+from unlearn_core.checkpoints.opcodes import examine
+from unlearn_core.checkpoints.values import Described, Skipped
 from unlearn_core.errors import UnlearnError
 
 
@@ -68,10 +71,11 @@ def test_no_function_is_on_the_list(function):
         examine(io.BytesIO(pickle.dumps(hostile.Call(function, "x"), 2)))
 
 
-def test_sets_and_bytes_are_refused():
-    for value in ({1, 2}, b"bytes", bytearray(3), 1j):
-        with pytest.raises(UnlearnError):
-            examine(io.BytesIO(pickle.dumps(value, 2)))
+def test_values_that_carry_no_code_are_skipped_and_never_made():
+    for value in ({1, 2}, b"bytes", bytearray(3), 1j, range(3), Path("a/b"), datetime.date(2020, 1, 1)):
+        for protocol in (2, 4):
+            found = examine(io.BytesIO(pickle.dumps({"a": value}, protocol))).value["a"]
+            assert isinstance(found, Skipped | list | bytes)
 
 
 def test_the_number_of_steps_is_limited(monkeypatch):

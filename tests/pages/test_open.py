@@ -48,7 +48,7 @@ def test_imports_and_selects_the_model_with_what_was_tried(app: AppTest) -> None
     assert app.query_params["model"] == f"imported:{files[0].stem}"
     assert "classifies only" in app.warning[0].value
     tried = next(t.value for t in app.dataframe if "normalisation" in t.value.columns)
-    assert set(tried["normalisation"]) == {"none", "cifar10", "cifar100", "imagenet", "own"}
+    assert set(tried["normalisation"]) == {*NORMALIZATIONS, "own"}
     assert tried["accuracy"].between(0, 100).all()
 
 

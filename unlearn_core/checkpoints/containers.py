@@ -1,59 +1,140 @@
 """The three containers of weights: torch's zip, torch's old plain stream, safetensors.
 
-Each is checked from the outside before torch reads it: `torch.load(weights_only=True)` runs no code, but it
-skips checksums, inflates bombs and believes any declared size. The checks bound all of that, so the load runs
-in this process; a child process for it would cost an import of torch, 1.6 s measured, for each file.
-All work is done on bytes that were read once: a file that changes meanwhile changes nothing.
+Each is checked from the outside, and its tensors are known by size before a number is read: a container gives the bytes of
+the storages that somebody asks for, and of no others, each read once and compared with its checksum where there is one.
+Nothing is handed to torch's own reader, which skips checksums, inflates bombs and believes any declared size.
 """
 
 import io
 import json
+import os
 import re
+import stat
 import struct
 import tarfile
 import zipfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
 
-import torch
-
-from unlearn_core.checkpoints.opcodes import SAVE_HINT, Storage, examine, shown
+from unlearn_core.checkpoints.opcodes import examine
+from unlearn_core.checkpoints.values import MAX_RANK, SAVE_HINT, STORAGES, Described, Storage, is_count, shown
 from unlearn_core.errors import UnlearnError
 
-LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of torch's magic number
+# A pickle of torch's magic number, in any protocol.
+LEGACY_START = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL)
 ZIP_START = b"PK\x03\x04"
+MAX_FILE = 2 * 2**30
 MAX_ENTRIES = 20_000
+MAX_DIRECTORY = 8 * 2**20
 MAX_PICKLE = 16 * 2**20
+MAX_HEADER = 16 * 2**20
 AGAIN = "Download or save it again."
 _HARMLESS_FLAGS = 0x0808  # names in UTF-8; sizes follow the data
 
 
-def read_zip(data: bytes) -> Any:
+@dataclass(frozen=True)
+class Container:
+    """What a file holds, without its numbers.
+
+    Attributes:
+        value: The object, with `Described` in place of tensors.
+        size: Bytes of the file.
+        read: The bytes of one storage; raises UnlearnError where they are damaged.
+        checked: Whether a checksum goes with the numbers.
+        metadata: Plain texts beside the tensors.
+    """
+
+    value: Any
+    size: int
+    read: Callable[[Storage], bytearray]
+    checked: bool
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Container]:
+    """The container in a file, open for as long as its numbers are read; its bytes decide what it is, not its name.
+
+    Raises:
+        UnlearnError: It is no plain file, too large, damaged, tricky, or asks for more than tensors.
+    """
+    with _plain_file(path) as file:
+        start = file.read(1024)
+        if start.startswith(ZIP_START):
+            yield _zip(file)
+        elif LEGACY_START.match(start):
+            yield _legacy(file, start)
+        elif _looks_like_safetensors(file, start):
+            yield _safetensors(file)
+        else:
+            raise UnlearnError(_what_it_is(start))
+
+
+@contextmanager
+def _plain_file(path: Path) -> Iterator[BinaryIO]:
+    if path.is_dir():
+        raise UnlearnError("it is a folder. Give the file of weights in it.")
+    try:
+        # A pipe or a device would otherwise be waited for; what was opened is looked at, not what the name leads to later.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise UnlearnError("there is no such file. Check the path.") from error
+    except OSError as error:
+        raise UnlearnError(f"it can't be read ({error.strerror}).") from error
+    with os.fdopen(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise UnlearnError("there is no such file of weights: it is a pipe or a device. Check the path.")
+        if about.st_size > MAX_FILE:
+            raise UnlearnError(f"it has {about.st_size:,} bytes; at most {MAX_FILE:,} are read.")
+        yield file
+
+
+def _size(file: BinaryIO) -> int:
+    return file.seek(0, os.SEEK_END)
+
+
+def _zip(file: BinaryIO) -> Container:
     """The object in a file of `torch.save`.
 
     Raises:
         UnlearnError: The zip is damaged or tricky, or its pickle asks for more than tensors.
     """
-    with _opened_zip(data) as archive:
-        folder = _check_entries(archive)
-        parts = {entry.filename: _checked_part(archive, entry) for entry in archive.infolist()}
-    contents = examine(io.BytesIO(parts[f"{folder}/data.pkl"]))
-    _check_storages(parts, folder, contents.storages)
-    # torch reads an archive written anew from the checked parts: two readers of one zip may find different
-    # directories in it, and then torch would see what was never checked.
-    return _load(_rewritten(parts))
+    archive = _opened_zip(file)
+    folder = _check_entries(archive)
+    entries = {entry.filename: entry for entry in archive.infolist()}
+    _check_byte_order(archive, entries.get(f"{folder}/byteorder"))
+    contents = examine(io.BytesIO(_checked_part(archive, entries[f"{folder}/data.pkl"])))
+    for key, storage in contents.storages.items():
+        entry = entries.get(f"{folder}/data/{key}")
+        _require_size(key, storage, entry.file_size if entry else 0)
+
+    def read(storage: Storage) -> bytearray:
+        return _checked_part(archive, entries[f"{folder}/data/{storage.key}"])
+
+    return Container(contents.value, _size(file), read, checked=True, metadata=_plain_values(contents.value))
 
 
-def _opened_zip(data: bytes) -> zipfile.ZipFile:
-    # Each entry of the directory has this mark: counted before anything is built from them.
-    if data.count(b"PK\x01\x02") > MAX_ENTRIES:
-        raise UnlearnError(f"it has more than {MAX_ENTRIES:,} parts. {SAVE_HINT}")
+def _opened_zip(file: BinaryIO) -> zipfile.ZipFile:
+    size = _size(file)
+    file.seek(max(0, size - 98))
+    tail = file.read()
     # The end record must be the last thing, so that all readers find the same directory.
-    if data[-22:-18] != b"PK\x05\x06":
+    if tail[-22:-18] != b"PK\x05\x06":
         raise UnlearnError(f"its end is missing, so it was cut off or changed. {AGAIN}")
+    length = int.from_bytes(tail[-10:-6], "little")
+    if len(tail) == 98 and tail[56:60] == b"PK\x06\x07":  # the larger record of zip64 takes its place
+        length = int.from_bytes(tail[40:48], "little")
+    file.seek(max(0, size - min(length, MAX_DIRECTORY) - 98))
+    # Each entry of the directory has this mark: counted before anything is built from them.
+    if length > MAX_DIRECTORY or file.read().count(b"PK\x01\x02") > MAX_ENTRIES:
+        raise UnlearnError(f"it has more than {MAX_ENTRIES:,} parts. {SAVE_HINT}")
     try:
-        return zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+        return zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError) as error:
         raise UnlearnError(f"its zip directory is damaged. {AGAIN}") from error
 
 
@@ -69,7 +150,7 @@ def _check_entries(archive: zipfile.ZipFile) -> str:
     if any(name.startswith(f"{folder}/code/") or name == f"{folder}/constants.pkl" for name in names):
         raise UnlearnError(f"it is a TorchScript program, not a file of tensors. {SAVE_HINT}")
     if f"{folder}/data.pkl" not in names or sum(n.endswith("/data.pkl") for n in names) != 1:
-        raise UnlearnError(f"it is a zip file, but not one that torch.save writes. {SAVE_HINT}")
+        raise UnlearnError(f"it is a zip file, but not one that torch.save writes. {_zip_hint(names)}")
     for entry in entries:
         _check_entry(entry)
     if archive.getinfo(f"{folder}/data.pkl").file_size > MAX_PICKLE:
@@ -102,101 +183,216 @@ def _check_spans(archive: zipfile.ZipFile) -> None:
         raise UnlearnError(f"its parts reach past its end. {AGAIN}")
 
 
-def _checked_part(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _zip_hint(names: set[str]) -> str:
+    if any(name.endswith((".pt", ".pth", ".th", ".safetensors")) for name in names):
+        return "Unpack it first, and give the file of weights in it."
+    return SAVE_HINT
+
+
+def _check_byte_order(archive: zipfile.ZipFile, entry: zipfile.ZipInfo | None) -> None:
+    if entry is not None and (entry.file_size > 16 or _checked_part(archive, entry).strip() != b"little"):
+        raise UnlearnError(f"it was written on a machine with another order of bytes. {AGAIN}")
+
+
+def _checked_part(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytearray:
+    content, length = bytearray(entry.file_size), 0
     try:
-        return archive.read(entry)  # this compares the checksum; torch itself does not
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
+        with archive.open(entry) as part:  # the end compares the checksum; torch itself does not
+            while block := part.read(2**20):
+                content[length : length + len(block)] = block
+                length += len(block)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError, OSError) as error:
         raise UnlearnError(
             f"the checksum of its part {shown(entry.filename)} is wrong, so it is damaged. {AGAIN}"
         ) from error
+    if length != len(content):
+        raise UnlearnError(f"its part {shown(entry.filename)} is cut off. {AGAIN}")
+    return content
 
 
-def _rewritten(parts: Mapping[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
+def _require_size(key: str, storage: Storage, size: int) -> None:
+    if size != storage.nbytes:
+        raise UnlearnError(
+            f"its storage {shown(key)} should have {storage.nbytes:,} bytes but has {size:,}. {AGAIN}"
+        )
 
 
-def _check_storages(parts: Mapping[str, bytes], folder: str, storages: Mapping[str, Storage]) -> None:
-    for key, storage in storages.items():
-        size = len(parts.get(f"{folder}/data/{key}", b""))
-        if size != storage.nbytes:
-            raise UnlearnError(
-                f"its storage {shown(key)} should have {storage.nbytes:,} bytes but has {size:,}. {AGAIN}"
-            )
-
-
-def read_legacy(data: bytes) -> Any:
+def _legacy(file: BinaryIO, start: bytes) -> Container:
     """The object in a file of `torch.save` before 1.6: five pickles in a row, then the raw storages.
 
-    It has no checksums, so only cuts and non-finite values can be noticed, not every flipped bit.
+    It has no checksums, so only cuts and values that no weight has can be noticed, not every flipped bit.
 
     Raises:
         UnlearnError: It is cut off or also a tar file, or a pickle asks for more than tensors.
     """
-    if is_tar(data):
+    if is_tar(start):
         raise UnlearnError(f"it is a tar file, a form that torch gave up in 2017. {SAVE_HINT}")
-    stream = io.BytesIO(data)
+    size = _size(file)
+    file.seek(0)
+    # Its pickles lie at the front: no tensor's number is needed to run them.
+    stream = io.BytesIO(file.read(min(size, 2 * MAX_PICKLE)))
     examine(stream)  # the magic number, known from the start of the file
-    if examine(stream).value != 1001:
-        raise UnlearnError(f"it is not a version of torch's old format that is known. {SAVE_HINT}")
-    if type(examine(stream).value) is not dict:
+    version, system = examine(stream).value, examine(stream).value
+    if version != 1001 or type(system) is not dict or system.get("little_endian", True) is not True:
         raise UnlearnError(f"it is not a version of torch's old format that is known. {SAVE_HINT}")
     contents = examine(stream)
     keys = examine(stream).value
-    _check_raw_storages(data, stream.tell(), keys, contents.storages)
-    return _load(data)
+    places = _raw_storages(file, stream.tell(), keys, contents.storages, size)
+
+    def read(storage: Storage) -> bytearray:
+        return _bytes_at(file, places[storage.key], storage.nbytes)
+
+    return Container(contents.value, size, read, checked=False, metadata=_plain_values(contents.value))
 
 
-def _check_raw_storages(data: bytes, at: int, keys: Any, storages: Mapping[str, Storage]) -> None:
+def _raw_storages(
+    file: BinaryIO, at: int, keys: Any, storages: Mapping[str, Storage], size: int
+) -> dict[str, int]:
+    """Where each storage's numbers begin."""
     listed = type(keys) is list and all(type(key) is str for key in keys)
     if not listed or len(keys) != len(storages) or set(keys) != set(storages):
         raise UnlearnError(f"its list of storages does not fit its tensors. {AGAIN}")
+    places = {}
     for key in keys:
-        if int.from_bytes(data[at : at + 8], "little") != storages[key].numel:
+        file.seek(at)
+        if int.from_bytes(file.read(8), "little") != storages[key].numel:
             raise UnlearnError(f"its storage {shown(key)} is cut off or damaged. {AGAIN}")
+        places[key] = at + 8
         at += 8 + storages[key].nbytes
-    if at != len(data):
-        raise UnlearnError(f"it should have {at:,} bytes and has {len(data):,}. {AGAIN}")
+    if at != size:
+        raise UnlearnError(f"it should have {at:,} bytes and has {size:,}. {AGAIN}")
+    return places
 
 
-def is_tar(data: bytes) -> bool:
+def _bytes_at(file: BinaryIO, at: int, count: int) -> bytearray:
+    content = bytearray(count)
+    file.seek(at)
+    if file.readinto(content) != count:  # type: ignore[attr-defined]
+        raise UnlearnError(f"it was cut off while it was read. {AGAIN}")
+    return content
+
+
+def is_tar(start: bytes) -> bool:
     """Whether a tar reader would accept the start of the file."""
     try:
-        tarfile.TarInfo.frombuf(data[:512], "utf-8", "surrogateescape")
+        tarfile.TarInfo.frombuf(start[:512], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
         return False
     return True
 
 
-def _load(data: bytes) -> Any:
-    try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the file makes torch raise, the fault is the file's
-        reason = str(error).split("\n")[0][:200]
-        raise UnlearnError(f"torch can't read it ({type(error).__name__}: {reason}). {SAVE_HINT}") from error
+def _plain_values(loaded: Any) -> dict[str, str]:
+    if not isinstance(loaded, Mapping):
+        return {}
+    kept = {
+        k: v for k, v in loaded.items() if isinstance(k, str) and re.fullmatch(r"[\w.\-]{1,256}", k, re.ASCII)
+    }
+    return {k: str(v)[:200] for k, v in kept.items() if isinstance(v, str | int | float)}
 
 
-def read_safetensors(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file.
+_SAFETENSORS = {
+    "F64": "torch DoubleStorage",
+    "F32": "torch FloatStorage",
+    "F16": "torch HalfStorage",
+    "BF16": "torch BFloat16Storage",
+    "I64": "torch LongStorage",
+    "I32": "torch IntStorage",
+    "I16": "torch ShortStorage",
+    "I8": "torch CharStorage",
+    "U8": "torch ByteStorage",
+    "BOOL": "torch BoolStorage",
+}
+
+
+def _looks_like_safetensors(file: BinaryIO, start: bytes) -> bool:
+    length = int.from_bytes(start[:8], "little")
+    return len(start) >= 10 and 2 <= length <= _size(file) - 8 and start[8:9] == b"{"
+
+
+def _safetensors(file: BinaryIO) -> Container:
+    """Tensors and metadata of a safetensors file, which has no checksums.
 
     Raises:
         UnlearnError: The header or a size is wrong, or there are too many tensors.
     """
-    import safetensors.torch
-
+    size = _size(file)
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if length > MAX_HEADER:
+        raise UnlearnError(f"its header has {length:,} bytes; at most {MAX_HEADER:,} are read. {AGAIN}")
     try:
-        tensors = safetensors.torch.load(data)
-    except Exception as error:  # the library raises its own errors, KeyError and ValueError for bad files
-        raise UnlearnError(f"it is no sound safetensors file ({str(error)[:200]}). {AGAIN}") from error
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    metadata = header.get("__metadata__") or {}
-    return tensors, {str(k): str(v) for k, v in metadata.items()}
+        header = json.loads(file.read(length))
+        metadata = header.pop("__metadata__", None) or {}
+        texts = {str(k): str(v) for k, v in metadata.items()}
+        if len(header) > MAX_ENTRIES:
+            raise UnlearnError(f"it holds {len(header):,} tensors; at most {MAX_ENTRIES:,} are read.")
+        places = {str(name): _entry(str(name), entry) for name, entry in header.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UnlearnError(f"its header is no sound safetensors header. {AGAIN}") from error
+    _check_ends(places, size - 8 - length)
+    first = {d.storage.key: 8 + length + begin for d, begin, _ in places.values() if d.storage}
+
+    def read(storage: Storage) -> bytearray:
+        return _bytes_at(file, first[storage.key], storage.nbytes)
+
+    tensors = {name: described for name, (described, _, _) in places.items()}
+    return Container(tensors, size, read, checked=False, metadata=texts)
 
 
-def looks_like_safetensors(data: bytes) -> bool:
-    """Whether the file starts with a length and a JSON header of that length."""
-    length = int.from_bytes(data[:8], "little")
-    return len(data) >= 10 and 2 <= length <= len(data) - 8 and data[8:9] == b"{"
+def _entry(name: str, entry: Mapping[str, Any]) -> tuple[Described, int, int]:
+    """One tensor of the header, with where its bytes begin and end."""
+    (begin, end), shape = entry["data_offsets"], tuple(entry["shape"])
+    if not all(map(is_count, (begin, end, *shape))) or len(shape) > MAX_RANK:
+        raise UnlearnError(f"the tensor {shown(name)} has an impossible shape or place. {AGAIN}")
+    if entry["dtype"] not in _SAFETENSORS:
+        raise UnlearnError(
+            f"the tensor {shown(name)} is of the kind {shown(str(entry['dtype']))}; only plain floats, integers and "
+            "booleans are read. Convert it, for instance with .float(), and save again."
+        )
+    kind = _SAFETENSORS[entry["dtype"]]
+    described = Described(shape)
+    numel = described.numel
+    if end - begin != numel * STORAGES[kind]:
+        raise UnlearnError(f"the tensor {shown(name)} has another size than its header says. {AGAIN}")
+    steps = [1]
+    for side in reversed(shape[1:]):
+        steps.append(steps[-1] * max(1, side))
+    described.storage = Storage(name, kind, numel)
+    described.stride = tuple(reversed(steps)) if shape else ()
+    return described, begin, end
+
+
+def _check_ends(places: Mapping[str, tuple[Described, int, int]], size: int) -> None:
+    """The tensors' bytes follow on each other, to the end of the file, with no hole and nothing twice."""
+    at = 0
+    for begin, end in sorted((begin, end) for _, begin, end in places.values()):
+        if begin != at:
+            raise UnlearnError(f"its tensors overlap or leave holes between them. {AGAIN}")
+        at = end
+    if at != size:
+        raise UnlearnError(f"it should have {at:,} bytes of numbers and has {size:,}. {AGAIN}")
+
+
+def _what_it_is(start: bytes) -> str:
+    """Why bytes that are no weights are refused, with what to do."""
+    if not start:
+        return f"it is empty. {AGAIN}"
+    for mark, reason in _FOREIGN.items():
+        if start.startswith(mark):
+            return reason
+    if b"<html" in start.lower() or start.lstrip()[:9].lower() == b"<!doctype":
+        return "it is a web page, probably an error page saved in place of the weights. Download it again."
+    if is_tar(start):
+        return f"it is a tar file. Unpack it first, or if torch wrote it before 2017: {SAVE_HINT}"
+    if start.startswith(b"\x80"):
+        return f"it is a plain Python pickle, which could run code when opened. {SAVE_HINT}"
+    return f"it is neither a file of torch.save nor a safetensors file. {SAVE_HINT}"
+
+
+_FOREIGN = {
+    b"version https://git-lfs": "it is a Git LFS pointer, not the weights. Run `git lfs pull` there.",
+    b"\x89PNG": "it is a picture (PNG). Give the file of weights.",
+    b"\xff\xd8\xff": "it is a picture (JPEG). Give the file of weights.",
+    b"\x1f\x8b": "it is compressed with gzip. Unpack it first.",
+    b"\x89HDF": "it is an HDF5 file, as Keras writes. Give a file of torch.save or safetensors.",
+}

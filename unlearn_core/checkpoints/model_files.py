@@ -15,29 +15,22 @@ from torch import Tensor, nn
 from unlearn_core.channels.pruning import PruningPlan, plan_from_plain, plan_to_plain
 from unlearn_core.channels.surgery import remove
 from unlearn_core.checkpoints import catalog
-from unlearn_core.checkpoints.normalizing import fit_normalization, own_normalization
-from unlearn_core.checkpoints.reading import read_tensors
-from unlearn_core.checkpoints.recognition import load_into, recognise, require_fit
+from unlearn_core.checkpoints.foreign import Hints, understand, with_normalization
+from unlearn_core.checkpoints.reading import TensorFile, read_tensors
+from unlearn_core.checkpoints.recognition import load_into, require_fit
 from unlearn_core.data.classes import align_classes
 from unlearn_core.data.sets import Dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.registry import build_net, build_shell
 from unlearn_core.models.specs import (
-    NORMALIZATIONS,
     ModelCard,
-    ModelSpec,
-    Normalization,
     card_from_plain,
     card_to_plain,
-    parse_normalization,
 )
 from unlearn_core.store.files import write_bytes
 from unlearn_core.store.runs import RunStore
 
-# Below this many times the accuracy of guessing, a model is not trained for these images and scores would mean nothing.
-_TRAINED = 3.0
-_PROBE_IMAGES = 500
 # More than the largest network on offer (vgg16_bn on ImageNet) has, and half a gigabyte at most.
 _MOST_PARAMETERS = 140_000_000
 
@@ -52,6 +45,7 @@ class LoadedModel:
         plan: The channels it lost, if any.
         digest: SHA-256 of names, types, shapes and values of its tensors.
         notes: What the person should know, as sentences.
+        parts: The models in the file, where it holds several.
     """
 
     model: Classifier
@@ -59,6 +53,7 @@ class LoadedModel:
     plan: PruningPlan | None
     digest: str
     notes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 def save_model(path: Path, model: Classifier, card: ModelCard, plan: PruningPlan | None = None) -> None:
@@ -79,6 +74,9 @@ def open_model(
     *,
     arch: str = "",
     normalize: str = "auto",
+    part: str = "",
+    class_order: str = "",
+    keep_zeros: bool | None = None,
     device: torch.device | None = None,
 ) -> LoadedModel:
     """The model behind a reference, on the device and in evaluation mode.
@@ -88,34 +86,40 @@ def open_model(
         dataset: Names the classes of a checkpoint without a card, and finds its normalisation.
         arch: The architecture of a checkpoint that names and shapes don't tell.
         normalize: `auto`, a name, or MEAN/STD; other than `auto` it takes the place of the card's.
+        part: Which model of a checkpoint that holds several.
+        class_order: Names of the outputs of a checkpoint without a card, in order; "" for the data set's order.
+        keep_zeros: Whether weights of such a checkpoint that are exactly zero are a sparse model's.
         device: Where the model is to lie; the CPU if not given.
 
     Raises:
         UnlearnError: There is no such model, or the file can't be trusted or understood.
     """
     path = _path(str(reference))
-    file = read_tensors(path)
+    hints = Hints(arch, normalize, part, class_order, keep_zeros)
+    file = read_tensors(path, which=part)
     if catalog.HEADER_KEY in file.metadata:
         loaded = _own(path, file.tensors, file.metadata[catalog.HEADER_KEY])
-        given = parse_normalization(normalize)
-        if given:
-            card = replace(loaded.card, normalization=given)
-            loaded = replace(loaded, card=card, model=Classifier(loaded.model.net, given))
+        card = with_normalization(loaded.card, normalize)
+        loaded = replace(loaded, card=card, model=Classifier(loaded.model.net, card.normalization))
     else:
-        loaded = _foreign(path, file.tensors, dataset, arch, normalize)
+        loaded = _foreign(path, file, dataset, hints)
     loaded.model.to(device or torch.device("cpu")).eval()
     return loaded
 
 
-def import_model(
-    path: Path, dataset: Dataset, *, name: str, arch: str = "", normalize: str = "auto"
-) -> tuple[str, LoadedModel]:
+def import_model(path: Path, dataset: Dataset, *, name: str, **hints: Any) -> tuple[str, LoadedModel]:
     """Takes a checkpoint into the user's folder as a file of Lethe's own; returns its reference and the model.
+
+    Args:
+        path: Where it lies.
+        dataset: The data that it was trained on.
+        name: What the person calls it.
+        hints: As `open_model` takes them.
 
     Raises:
         UnlearnError: It can't be trusted or understood, or has other classes than the data; nothing is left behind.
     """
-    loaded = open_model(path, dataset, arch=arch, normalize=normalize)
+    loaded = open_model(path, dataset, **hints)
     align_classes(dataset, loaded.card.classes)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-")[:40] or "model"
     key = f"{stem}-{loaded.digest[:8]}"
@@ -220,50 +224,12 @@ def _pruned_like(net: nn.Module, plan: PruningPlan, card: ModelCard) -> nn.Modul
     return remove(net, plan, example, check=False)
 
 
-def _foreign(
-    path: Path, tensors: dict[str, Tensor], dataset: Dataset | None, arch: str, normalize: str
-) -> LoadedModel:
+def _foreign(path: Path, file: TensorFile, dataset: Dataset | None, hints: Hints) -> LoadedModel:
     if dataset is None:
         raise UnlearnError(
             f"{path.name} has no card, so its classes are unknown; open it together with a data set."
         )
-    spec = ModelSpec(arch, len(dataset.classes)) if arch else recognise(tensors)
-    net = build_net(spec)
-    load_into(net, tensors, path.name)
-    if len(dataset.classes) != spec.num_classes:
-        raise UnlearnError(
-            f"{path.name} has {spec.num_classes} outputs, but the data set {dataset.spec} has {len(dataset.classes)} "
-            f"classes ({', '.join(dataset.classes[:12])}); choose the data set that the model was trained on."
-        )
-    normalization, facts, notes = _normalization(net, spec, dataset, normalize)
-    image_size = int(dataset.test.images.shape[-1])
-    card = ModelCard(path.stem, spec, dataset.classes, normalization, image_size, str(dataset.spec), facts)
-    return LoadedModel(Classifier(net, normalization), card, None, digest_of(net.state_dict()), notes)
-
-
-def _normalization(
-    net: nn.Module, spec: ModelSpec, dataset: Dataset, normalize: str
-) -> tuple[Normalization, dict[str, Any], tuple[str, ...]]:
-    """The normalisation given, or the usual one that fits best; with the accuracy of each that was tried."""
-    given = parse_normalization(normalize)
-    candidates = [given] if given else [*NORMALIZATIONS.values(), own_normalization(dataset.train.images)]
-    probe = dataset.test.select(
-        torch.linspace(0, len(dataset.test) - 1, min(_PROBE_IMAGES, len(dataset.test))).long()
-    )
-    tried = fit_normalization(net, spec, probe.images, probe.labels, candidates)
-    best, accuracy = tried[0]
-    facts = {
-        "normalization_chosen": "given" if given else "the best of those tried",
-        "normalization_tried": {n.name: a for n, a in tried},
-        "normalization_images": len(probe),
-    }
-    return best, facts, _low_accuracy(accuracy, len(dataset.classes), len(probe))
-
-
-def _low_accuracy(accuracy: float, classes: int, images: int) -> tuple[str, ...]:
-    if accuracy >= min(0.5, _TRAINED / classes):
-        return ()
-    return (
-        f"This model classifies only {accuracy:.0%} of {images} test images rightly (guessing gives {1 / classes:.0%}). "
-        "It was probably trained on other data, with other classes or another normalisation; scores of it mean little.",
-    )
+    read = understand(path, file, dataset, hints)
+    model = Classifier(read.net, read.card.normalization)
+    parts = file.candidates if len(file.candidates) > 1 else ()
+    return LoadedModel(model, read.card, None, digest_of(read.net.state_dict()), read.notes, parts)

@@ -1,33 +1,37 @@
 """Reads the tensors of a file that nobody vouches for."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from unlearn_core.checkpoints import containers
-from unlearn_core.checkpoints.opcodes import MAX_DIM, MAX_RANK, SAVE_HINT, shown
-from unlearn_core.checkpoints.state_dicts import choose
+from unlearn_core.checkpoints.containers import Container
+from unlearn_core.checkpoints.recognition import names_in_use
+from unlearn_core.checkpoints.state_dicts import Choice, choose
+from unlearn_core.checkpoints.values import MAX_DIM, MAX_RANK, Described, Storage, shown
 from unlearn_core.errors import UnlearnError
 
-MAX_FILE = 2 * 2**30
 MAX_TENSOR_BYTES = 4 * 10**9
-DTYPES = (
-    torch.float32,
-    torch.float16,
-    torch.bfloat16,
-    torch.float64,
-    torch.int64,
-    torch.int32,
-    torch.int16,
-    torch.int8,
-    torch.uint8,
-    torch.bool,
-)
+# A file holds each number once; tied weights come twice. Many views of one storage would grow a small file without end.
+_GROWTH = 4
+_ALWAYS = 64 * 2**20
+_KINDS: Mapping[str, torch.dtype] = {
+    "torch DoubleStorage": torch.float64,
+    "torch FloatStorage": torch.float32,
+    "torch HalfStorage": torch.float16,
+    "torch BFloat16Storage": torch.bfloat16,
+    "torch LongStorage": torch.int64,
+    "torch IntStorage": torch.int32,
+    "torch ShortStorage": torch.int16,
+    "torch CharStorage": torch.int8,
+    "torch ByteStorage": torch.uint8,
+    "torch BoolStorage": torch.bool,
+}
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
 
 
@@ -40,18 +44,23 @@ class TensorFile:
         chosen: Which part of the file was taken and what was stripped, in words; "" when it was the whole.
         metadata: The plain values beside the tensors (best_prec1, epoch, a safetensors header), as text.
         candidates: The parts that could have been taken, for `which`.
+        beside: Small tensors beside the model in the same dictionary, by name.
+        checked: Whether the file's checksums vouch for the numbers.
     """
 
     tensors: dict[str, Tensor]
     chosen: str
     metadata: dict[str, str]
     candidates: tuple[str, ...] = field(default=())
+    beside: Mapping[str, Tensor] = field(default_factory=dict)
+    checked: bool = True
 
 
 def read_tensors(path: str | Path, *, which: str = "", name: str = "") -> TensorFile:
     """The tensors of a file; its bytes decide what it is, not its name.
 
-    Read are files of torch.save (.pt, .pth, .th, .tar; zip or the older plain stream) and safetensors.
+    Read are files of torch.save (.pt, .pth, .th, .tar; zip or the older plain stream) and safetensors. Only the numbers of
+    the model itself are read, and none before what they will take is known.
 
     Args:
         path: The file.
@@ -63,102 +72,85 @@ def read_tensors(path: str | Path, *, which: str = "", name: str = "") -> Tensor
             a tensor has a strange name, kind or shape, or values that aren't finite.
     """
     try:
-        found = _taken_apart(_bytes_of(Path(path)), which)
-        _check_tensors(found.tensors)
+        with containers.opened(Path(path)) as container:
+            choice = choose(container.value, which, names_in_use)
+            _check_forms(choice, container.size)
+            beside = {n: t for n, t in choice.beside.items() if t.numel <= _SMALL and _NAME.fullmatch(n)}
+            tensors = _read({**choice.tensors, **{f"{_BESIDE}{n}": t for n, t in beside.items()}}, container)
+        apart = {n.removeprefix(_BESIDE): tensors.pop(n) for n in list(tensors) if n.startswith(_BESIDE)}
+        for tensor_name, tensor in tensors.items():
+            _check_values(tensor_name, tensor)
     except UnlearnError as error:
         raise UnlearnError(f"{name or path} can't be opened as a model: {error}") from error
-    copies = {n: t.detach().clone(memory_format=torch.contiguous_format) for n, t in found.tensors.items()}
-    return TensorFile(copies, found.chosen, found.metadata, found.candidates)
+    metadata = dict(container.metadata)
+    return TensorFile(tensors, choice.words, metadata, choice.candidates, apart, container.checked)
 
 
-def _bytes_of(path: Path) -> bytes:
-    if path.is_dir():
-        raise UnlearnError("it is a folder. Give the file of weights in it.")
-    if not path.is_file():
-        raise UnlearnError("there is no such file. Check the path.")
-    size = path.stat().st_size
-    if size > MAX_FILE:
-        raise UnlearnError(f"it has {size:,} bytes; at most {MAX_FILE:,} are read.")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnlearnError(f"it can't be read ({error.strerror}).") from error
+_SMALL = 4096  # numbers; statistics of the input have three
+_BESIDE = "/"  # no tensor's name has one
 
 
-def _taken_apart(data: bytes, which: str) -> TensorFile:
-    if data.startswith(containers.ZIP_START):
-        return _chosen(containers.read_zip(data), which)
-    if data.startswith(containers.LEGACY_START):
-        return _chosen(containers.read_legacy(data), which)
-    if containers.looks_like_safetensors(data):
-        tensors, metadata = containers.read_safetensors(data)
-        return TensorFile(_chosen(tensors, which).tensors, "", metadata)
-    raise UnlearnError(_what_it_is(data))
+def _read(described: Mapping[str, Described], container: Container) -> dict[str, Tensor]:
+    """The tensors, each with its own numbers in a row; a storage is read once, and let go before the next."""
+    users: dict[str, list[str]] = defaultdict(list)
+    for name, window in described.items():
+        users[_key_of(window, name)].append(name)
+    tensors: dict[str, Tensor] = {}
+    for names in users.values():
+        storage = described[names[0]].storage
+        assert storage is not None  # parts hold only what has one
+        numbers = _numbers(storage, container)
+        for name in names:
+            tensors[name] = _tensor(numbers, described[name], alone=len(names) == 1)
+    return {name: tensors[name] for name in described}
 
 
-def _chosen(loaded: Any, which: str) -> TensorFile:
-    choice = choose(loaded, which)
-    return TensorFile(choice.tensors, choice.words, _plain_values(loaded), choice.candidates)
+def _key_of(window: Described, name: str) -> str:
+    storage = window.storage
+    return f"{name} alone" if storage is None or storage.inline is not None else storage.key
 
 
-def _plain_values(loaded: Any) -> dict[str, str]:
-    if not isinstance(loaded, Mapping):
-        return {}
-    kept = {k: v for k, v in loaded.items() if isinstance(k, str) and _NAME.fullmatch(k)}
-    return {k: str(v)[:200] for k, v in kept.items() if isinstance(v, str | int | float)}
+def _numbers(storage: Storage, container: Container) -> Tensor:
+    kind = _KINDS[storage.kind]
+    if not storage.numel:
+        return torch.empty(0, dtype=kind)
+    raw = container.read(storage) if storage.inline is None else bytearray(storage.inline)
+    if kind == torch.bool:  # a byte other than 0 and 1 is no truth value that torch computes with
+        return torch.frombuffer(raw, dtype=torch.uint8) != 0
+    return torch.frombuffer(raw, dtype=kind)
 
 
-def _what_it_is(data: bytes) -> str:
-    """Why bytes that are no weights are refused, with what to do."""
-    if not data:
-        return f"it is empty. {containers.AGAIN}"
-    for start, reason in _FOREIGN.items():
-        if data.startswith(start):
-            return reason
-    if b"<html" in data[:1024].lower() or data.lstrip()[:9].lower() == b"<!doctype":
-        return "it is a web page, probably an error page saved in place of the weights. Download it again."
-    if containers.is_tar(data):
-        return f"it is a tar file. Unpack it first, or if torch wrote it before 2017: {SAVE_HINT}"
-    if data.startswith(b"\x80"):
-        return f"it is a plain Python pickle, which could run code when opened. {SAVE_HINT}"
-    return f"it is neither a file of torch.save nor a safetensors file. {SAVE_HINT}"
+def _tensor(numbers: Tensor, window: Described, *, alone: bool) -> Tensor:
+    if not window.numel:
+        return torch.empty(window.size, dtype=numbers.dtype)
+    view = numbers.as_strided(window.size, window.stride, window.offset)
+    if alone and view.is_contiguous() and view.numel() == numbers.numel():
+        return view
+    return view.clone(memory_format=torch.contiguous_format)
 
 
-_FOREIGN = {
-    b"version https://git-lfs": "it is a Git LFS pointer, not the weights. Run `git lfs pull` there.",
-    b"\x89PNG": "it is a picture (PNG). Give the file of weights.",
-    b"\xff\xd8\xff": "it is a picture (JPEG). Give the file of weights.",
-    b"\x1f\x8b": "it is compressed with gzip. Unpack it first.",
-    b"\x89HDF": "it is an HDF5 file, as Keras writes. Give a file of torch.save or safetensors.",
-}
-
-
-def _check_tensors(tensors: Mapping[str, Tensor]) -> None:
-    if len(tensors) > containers.MAX_ENTRIES:
+def _check_forms(choice: Choice, size: int) -> None:
+    tensors: Mapping[str, Described] = choice.tensors
+    if len(tensors) + len(choice.beside) > containers.MAX_ENTRIES:
         raise UnlearnError(f"it holds {len(tensors):,} tensors; at most {containers.MAX_ENTRIES:,} are read.")
     for name, tensor in tensors.items():
         _check_form(name, tensor)
-    total = sum(t.numel() * t.element_size() for t in tensors.values())
-    if total > MAX_TENSOR_BYTES:
-        raise UnlearnError(f"its tensors need {total:,} bytes; at most {MAX_TENSOR_BYTES:,} are read.")
-    for name, tensor in tensors.items():
-        _check_values(name, tensor)
+    total = sum(t.nbytes for t in tensors.values())
+    most = min(MAX_TENSOR_BYTES, max(_ALWAYS, _GROWTH * size))
+    if total > most:
+        raise UnlearnError(
+            f"its tensors would take {total:,} bytes of memory, from a file of {size:,}; at most {most:,} are taken. "
+            "Many of them view the same numbers: save each with .clone()."
+        )
 
 
-def _check_form(name: str, tensor: Tensor) -> None:
+def _check_form(name: str, tensor: Described) -> None:
     if not _NAME.fullmatch(name):
         raise UnlearnError(
             f"a tensor is called {shown(name)}; names have up to 256 letters, digits, '_', '-', '.'."
         )
-    if tensor.layout != torch.strided or tensor.dtype not in DTYPES or tensor.device.type != "cpu":
-        raise UnlearnError(
-            f"the tensor {name} is of the kind {tensor.dtype}, {tensor.layout}; only dense tensors of plain "
-            "floats, integers and booleans are read. Convert it, for instance with .float(), and save again."
-        )
-    if tensor.dim() > MAX_RANK or max(tensor.shape, default=0) > MAX_DIM:
-        raise UnlearnError(f"the tensor {name} has an impossible shape ({tensor.dim()} dimensions).")
-    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise UnlearnError(f"the tensor {name} repeats its values. Save it with .contiguous() or .clone().")
+    if len(tensor.size) > MAX_RANK or max(tensor.size, default=0) > MAX_DIM:
+        raise UnlearnError(f"the tensor {name} has an impossible shape ({len(tensor.size)} dimensions).")
 
 
 def _check_values(name: str, tensor: Tensor) -> None:

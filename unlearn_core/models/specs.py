@@ -87,6 +87,9 @@ NORMALIZATIONS: Mapping[str, Normalization] = {
         Normalization("cifar10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
         Normalization("cifar100", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
         Normalization("imagenet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        Normalization("half", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        # CIFAR-10's with the mean of each image's own deviation, from much-used training code.
+        Normalization("cifar10_by_image", (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     )
 }
 
