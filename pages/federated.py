@@ -8,11 +8,12 @@ from pages.parts import compared, frame, live_run, selection, start
 from pages.parts.federated import form as federated_form
 from pages.parts.federated import live, picture, result, runs, scores
 from pages.parts.federated.result import Shown
-from pages.parts.run_words import ACTIONS
 from pages.parts.text import md
+from pages.parts.watch import followed
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results import federation
 from unlearn_core.results.verdicts import finding
+from unlearn_core.running.kinds.federated import DEEDS
 from unlearn_core.store.runs import RunRecord
 
 _SET_UP = "Set up"
@@ -31,7 +32,7 @@ def page() -> None:
     top = st.container()
     records = runs.finished()
     run = result.opened(runs.shown(chosen, records))
-    following = runs.newest()
+    following = followed("federated")
     if following is not None:
         live_run.panel(following.id, live.live)
     names = [_SET_UP, "Protocol", "Race", "Clients’ scores", "Averaging", "Privacy", "Events"]
@@ -56,7 +57,7 @@ def _head(run: Shown | None) -> None:
         return
     plan = run.result["plan"]
     channels = compared.num_channels(compared.side(run.record.id)) if plan else 0
-    label = f"Federated {ACTIONS[run.result['action']]}"
+    label = f"Federated {DEEDS[run.result['action']]}"
     text = finding(run.result["before"], run.result["after"], plan, channels, what=label)
     frame.head("Federated", text, result.summary(run))
 

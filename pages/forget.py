@@ -11,9 +11,9 @@ from pages.parts.estimate import estimate
 from pages.parts.forget import ahead, form, preview, start
 from pages.parts.opened import opened, store
 from pages.parts.text import md
+from pages.parts.watch import followed
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results.result import Part
-from unlearn_core.store.runs import RunRecord, RunState
 
 
 def page() -> None:
@@ -25,7 +25,8 @@ def page() -> None:
         return
     top = st.empty()
     _head(top, chosen, "")
-    _follow_newest()
+    if (run := followed("unlearn")) is not None:
+        live_run.panel(run.id)
     left, right = st.columns([5, 6], gap="large")
     with left:
         asked = form.draw(chosen)
@@ -45,26 +46,6 @@ def _head(place: Any, chosen: selection.Selection, text: str, about: str = "") -
     text = text or "Pick classes and see what pruning would do; nothing changes until you press Start."
     with place.container():
         frame.head("Forget", text, " · ".join(w for w in (f"{chosen.model} on {chosen.data}", about) if w))
-
-
-def _follow_newest() -> None:
-    """The newest run that works or waits; else the newest one, where it ended while this form was open."""
-    record = _newest()
-    if record is not None:
-        live_run.panel(record.id)
-
-
-def _newest() -> RunRecord | None:
-    waiting = [r for r in store().unfinished() if r.kind == "unlearn"]
-    running = [r for r in waiting if r.state is RunState.RUNNING]
-    if waiting:
-        shown = (running or waiting)[0]
-        st.session_state["forget followed"] = shown.id
-        return shown
-    newest = next(iter(store().list("unlearn", 1)), None)
-    followed = newest is not None and st.session_state.get("forget followed") == newest.id
-    unresolved = newest is not None and newest.state is not RunState.SUCCEEDED
-    return newest if followed or unresolved else None
 
 
 def _what_would_happen(chosen: selection.Selection, request: Mapping[str, Any]) -> tuple[str, str]:

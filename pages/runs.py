@@ -8,10 +8,11 @@ import streamlit as st
 from pages.parts import frame, selection
 from pages.parts.downloads import table_behind
 from pages.parts.opened import store
-from pages.parts.run_words import STATES, forgets, forgotten, label_of, list_key, seconds_of, title_of, when
 from pages.parts.runs import card
+from pages.parts.runs.table import list_key
 from pages.parts.text import md
 from unlearn_core.running import jobs
+from unlearn_core.running.words import STATES, forgets, forgotten, label_of, seconds_of, title_of, when
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.words import duration
 

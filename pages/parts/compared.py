@@ -9,10 +9,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.opened import store
-from pages.parts.run_words import forgets, title_of, when
 from pages.parts.selection import Selection
 from unlearn_core.channels.activations import ActivationStats, load_stats
 from unlearn_core.errors import UnlearnError
+from unlearn_core.running.words import forgets, title_of, when
 from unlearn_core.store.runs import RunState
 from unlearn_core.workflows import pack
 

@@ -3,13 +3,14 @@
 import streamlit as st
 
 from pages.parts.opened import store
-from pages.parts.run_words import STATES, share_done, step_text, title_of, waiting_text
 from pages.parts.text import md
+from pages.parts.watch import EVERY, cancel_button
 from unlearn_core.errors import UnlearnError
 from unlearn_core.running import jobs
-from unlearn_core.store.runs import RunRecord, RunState
+from unlearn_core.running.watching import glance
+from unlearn_core.running.words import STATES, title_of
+from unlearn_core.store.runs import RunRecord
 
-_EVERY = 1.0  # seconds between two looks while something runs
 _SEEN = "dock runs"
 
 
@@ -18,15 +19,7 @@ def dock() -> None:
     jobs.refresh(store())
     running = bool(store().unfinished())
     # A fragment of its own each time: an idle page must not poll.
-    st.fragment(_draw, run_every=_EVERY if running else None)()
-
-
-def cancel(run_id: str) -> None:
-    """Cancels a run; for a button's callback."""
-    try:
-        jobs.cancel(store(), run_id)
-    except UnlearnError as error:
-        st.toast(md(str(error)))
+    st.fragment(_draw, run_every=EVERY if running else None)()
 
 
 def _draw() -> None:
@@ -45,23 +38,12 @@ def _draw() -> None:
 
 
 def _one(record: RunRecord) -> None:
-    progress = store().get(record.id).progress
+    now = glance(store(), store().get(record.id))
     with st.container(border=True, gap="xsmall"):
         st.markdown(md(title_of(record)))
-        waiting = record.state is RunState.QUEUED
-        method = record.request.get("settings", {}).get("method", "")
-        text = waiting_text(store(), record) if waiting else step_text(progress, method)
-        st.progress(0.0 if waiting else share_done(progress))
-        st.caption(md(text))
-        stopping = store().cancel_file(record.id).exists()
-        st.button(
-            "Stopping …" if stopping else "Cancel",
-            key=f"dock cancel {record.id}",
-            on_click=cancel,
-            args=(record.id,),
-            disabled=stopping,
-            width="stretch",
-        )
+        st.progress(now.share)
+        st.caption(md(now.text))
+        cancel_button(st, record, now, f"dock cancel {record.id}")
 
 
 def _tell(run_id: str) -> None:

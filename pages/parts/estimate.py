@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.opened import opened, store
-from pages.parts.run_words import seconds_of
 from pages.parts.selection import Selection
 from unlearn_core.running import cost
+from unlearn_core.running.words import seconds_of
 from unlearn_core.store.runs import RunState
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.work import Sizes, Work

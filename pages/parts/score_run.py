@@ -2,14 +2,12 @@
 
 import streamlit as st
 
-from pages.parts import start
+from pages.parts import live_run, start
 from pages.parts.opened import store
 from pages.parts.selection import Selection
 from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS
-from unlearn_core.running import jobs
 from unlearn_core.running.orders import Order
-from unlearn_core.store.queue import position
 from unlearn_core.store.runs import RunRecord, RunState
 
 
@@ -17,7 +15,7 @@ def ask_for_scores(selection: Selection, tap: str) -> None:
     """Says that there are no scores for this model, data and tap, offers to compute them, and shows how far they are."""
     record = _newest(selection, tap)
     if record is not None and not record.state.final:
-        _watch(record.id)
+        live_run.panel(record.id)
         return
     if record is not None and record.state is RunState.SUCCEEDED and not store().get(record.id).damage:
         st.warning(f"The scores at hand are of other images than those that {md(selection.data)} holds.")
@@ -45,32 +43,6 @@ def ask_for_scores(selection: Selection, tap: str) -> None:
 def _order(selection: Selection, tap: str, per_class: int) -> Order:
     settings = {"model": selection.model, "data": selection.data, "tap": tap, "per_class": per_class}
     return Order("score", {"settings": settings}, name=f"Scores of {selection.model}")
-
-
-@st.fragment(run_every=0.5)
-def _watch(run_id: str) -> None:
-    jobs.refresh(store())
-    record = store().get(run_id)
-    if record.state.final:
-        st.rerun()
-    now = record.progress
-    if record.state is RunState.QUEUED:
-        place = position(store().unfinished(), run_id)
-        st.progress(
-            0.0, text=f"Waiting for the device: number {place} in the queue." if place > 1 else "Starting …"
-        )
-    elif now:
-        st.progress(min(1.0, now["done"] / max(1, now["total"])), text=_words(now))
-    else:
-        st.progress(0.0, text="Opening the model and the data …")
-    if st.button("Cancel", key="scores_cancel"):
-        jobs.cancel(store(), run_id)
-
-
-def _words(now: dict) -> str:  # type: ignore[type-arg]
-    eta = now.get("eta")
-    left = f", about {eta:.0f} s left" if isinstance(eta, int | float) and eta >= 1 else ""
-    return f"{now['stage'].capitalize()}: step {now['done']} of {now['total']}{left}"
 
 
 def _newest(selection: Selection, tap: str) -> RunRecord | None:

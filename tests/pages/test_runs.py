@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.run_words import list_key, step_text
+from pages.parts.runs.table import list_key
 from unlearn_core.running import jobs
+from unlearn_core.running.watching import step_text
 from unlearn_core.store.runs import RunState, RunStore
 
 OpenPage = Callable[..., AppTest]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from pages.parts import run_words
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import Setting, setting, settings_of
 from unlearn_core.progress import Progress, Report
@@ -18,6 +17,7 @@ from unlearn_core.running.command.main import main, parser_for
 from unlearn_core.running.kinds.kind import Kind, Output, Params
 from unlearn_core.running.kinds.registry import KINDS, find_kind, run_workflow
 from unlearn_core.running.reproduce import command_line
+from unlearn_core.running.words import again, forgets, label_of, next_step, title_of
 from unlearn_core.running.worker import execute
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
 
@@ -124,12 +124,12 @@ def test_its_runs_are_repeated_by_a_command(toy: RunStore) -> None:
 def test_pages_name_it(toy: RunStore) -> None:
     settings = {"steps": 1, "how": "up", "forget": "3"}
     record = toy.create("count", {"settings": settings, "params": {}}, "named", "cpu")
-    assert run_words.label_of("count") == "Counting"
-    assert run_words.title_of(record) == "Count without 3"
-    assert not run_words.forgets(record)
+    assert label_of("count") == "Counting"
+    assert title_of(record) == "Count without 3"
+    assert not forgets(record)
     toy.finish(record.id, RunState.CANCELLED, "Enough.")
-    assert run_words.again(toy.get(record.id)) == "Resume"
-    assert "last finished part" in run_words.next_step(toy.get(record.id))
+    assert again(toy.get(record.id)) == "Resume"
+    assert "last finished part" in next_step(toy.get(record.id))
 
 
 def test_a_kind_that_nobody_knows_is_refused_and_named_as_it_is(tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_a_kind_that_nobody_knows_is_refused_and_named_as_it_is(tmp_path: Path) 
     with pytest.raises(UnlearnError, match="Unknown kind"):
         run_workflow("count", {}, tmp_path, lambda progress: None)
     record = RunStore(tmp_path).create("damaged", {}, "token", "cpu")
-    assert run_words.label_of("damaged") == "Damaged"
-    assert run_words.title_of(record).startswith("Damaged, ")
+    assert label_of("damaged") == "Damaged"
+    assert title_of(record).startswith("Damaged, ")
     assert command_line("damaged", {}) == ""
 
 

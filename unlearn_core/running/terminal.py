@@ -11,6 +11,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, silent
 from unlearn_core.running import jobs
 from unlearn_core.running.orders import Order, place
+from unlearn_core.running.watching import share_done
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
 
 
@@ -36,15 +37,8 @@ def follow(store: RunStore, run_id: str) -> RunRecord:
     try:
         while not (record := store.get(run_id)).state.final:
             jobs.refresh(store)
-            if record.progress:
-                show(
-                    Progress(
-                        record.progress["stage"],
-                        record.progress["done"],
-                        record.progress["total"],
-                        record.progress,
-                    )
-                )
+            if now := record.progress:
+                show(Progress(now["stage"], now["done"], now["total"], now))
             time.sleep(0.2)
     except KeyboardInterrupt:
         jobs.cancel(store, run_id)
@@ -64,7 +58,7 @@ def printer() -> Report:
 
 def _draw_bar(progress: Progress) -> None:
     width = min(40, shutil.get_terminal_size().columns // 3)
-    filled = round(width * progress.done / max(1, progress.total))
+    filled = round(width * share_done(progress.done, progress.total))
     eta = progress.metrics.get("eta")
     left = f", {eta:.0f} s left" if eta else ""
     bar = "#" * filled + "-" * (width - filled)

@@ -14,12 +14,12 @@ from pages.parts.downloads import table_behind
 from pages.parts.federated import live, picture
 from pages.parts.federated import runs as federated_runs
 from pages.parts.federated.form import ROUNDS
-from pages.parts.run_words import title_of
 from pages.parts.text import md
 from unlearn_core.plots import race as races
 from unlearn_core.results import federation as rounds
 from unlearn_core.results.verdicts import against_random, came_back
 from unlearn_core.running.orders import Order
+from unlearn_core.running.words import title_of
 from unlearn_core.store.runs import RunRecord
 from unlearn_core.words import duration, size
 

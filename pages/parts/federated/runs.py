@@ -8,12 +8,11 @@ import streamlit as st
 from pages.parts import selection
 from pages.parts.federated.form import known
 from pages.parts.opened import store
-from pages.parts.run_words import seconds_of, title_of, when
 from unlearn_core.params import checked
+from unlearn_core.running.words import seconds_of, title_of, when
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.words import duration
 
-_FOLLOWED = "federated followed"
 _SAME = ("data", "model", "forget", "clients", "partition", "seed")
 _SAME += (
     "engine",
@@ -95,20 +94,6 @@ def _federation(run: RunRecord) -> dict[str, Any]:
 def action_of(record: RunRecord) -> str:
     """train, unlearn or retrain."""
     return str(record.request["settings"].get("action", "unlearn"))
-
-
-def newest() -> RunRecord | None:
-    """The federated run that works or waits; else the newest, where it ended while this page was open, or badly."""
-    waiting = [r for r in store().unfinished() if r.kind == "federated"]
-    running = [r for r in waiting if r.state is RunState.RUNNING]
-    if waiting:
-        followed = (running or waiting)[0]
-        st.session_state[_FOLLOWED] = followed.id
-        return followed
-    last = next(iter(store().list("federated", 1)), None)
-    ours = last is not None and st.session_state.get(_FOLLOWED) == last.id
-    unresolved = last is not None and last.state is not RunState.SUCCEEDED
-    return last if ours or unresolved else None
 
 
 def result_of(record: RunRecord) -> dict[str, Any] | None:

@@ -8,11 +8,11 @@ import streamlit as st
 
 from pages.parts import methods, models, selection
 from pages.parts.forget import grid
-from pages.parts.run_words import forgotten
 from pages.parts.text import md
 from unlearn_core.checkpoints.catalog import scratch_recipe
 from unlearn_core.params import Setting, settings_of
 from unlearn_core.running.grid import Planned
+from unlearn_core.running.words import forgotten
 from unlearn_core.unlearning.advice import warnings
 from unlearn_core.unlearning.beside import controls_beside
 from unlearn_core.unlearning.method import Method

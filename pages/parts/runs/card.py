@@ -5,17 +5,18 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts import live_run, methods, run_words, selection
+from pages.parts import live_run, methods, selection
 from pages.parts.compared import num_channels, side
 from pages.parts.downloads import csv_bytes, json_bytes
 from pages.parts.opened import store
-from pages.parts.run_words import STATES, again, next_step, seconds_of, title_of, when
 from pages.parts.sparsity import result as sparsity_result
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import finding
+from unlearn_core.running.kinds.federated import DEEDS
 from unlearn_core.running.reproduce import command_line
+from unlearn_core.running.words import STATES, again, forgets, next_step, seconds_of, title_of, when
 from unlearn_core.store.files import read_json
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.provenance import told
@@ -106,7 +107,7 @@ def _outcome(record: RunRecord) -> None:
 def _federated(record: RunRecord, result: dict[str, Any]) -> None:
     plan, told = result["plan"], result["federation"]
     channels = num_channels(side(record.id)) if plan else 0
-    label = f"Federated {run_words.ACTIONS[result['action']]}"
+    label = f"Federated {DEEDS[result['action']]}"
     st.markdown(f"**{md(finding(result['before'], result['after'], plan, channels, what=label))}**")
     sent = (told["bytes_down"] + told["bytes_up"]) / 1e6
     missing = len(told["events"])
@@ -116,7 +117,7 @@ def _federated(record: RunRecord, result: dict[str, Any]) -> None:
         )
     )
     selection.link("pages/federated.py", "See how it went", b=record.id)
-    if run_words.forgets(record):
+    if forgets(record):
         selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
 
 
@@ -205,7 +206,7 @@ def _downloads(record: RunRecord) -> None:
         )
     if record.result is not None:
         _download(row, "JSON", lambda: json_bytes(store().result(record.id)), record, "json")
-    if record.result is not None and run_words.forgets(record):
+    if record.result is not None and forgets(record):
         _download(
             row,
             "CSV",

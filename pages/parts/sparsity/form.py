@@ -7,13 +7,13 @@ import streamlit as st
 from pages.parts import live_run, methods, models, selection, start
 from pages.parts.forget import form
 from pages.parts.opened import store
-from pages.parts.run_words import title_of, when
 from pages.parts.sparsity import result, time
 from pages.parts.text import md
 from unlearn_core.checkpoints.catalog import scratch_recipe
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import Setting, settings_of
 from unlearn_core.running.orders import Order
+from unlearn_core.running.words import title_of, when
 from unlearn_core.sparsify.registry import SPARSIFIERS
 from unlearn_core.sparsify.sparsifier import Sparsifier
 from unlearn_core.store.runs import RunRecord, RunState

@@ -9,10 +9,11 @@ from pages.parts import selection
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.opened import store
-from pages.parts.run_words import title_of
 from pages.parts.text import md
 from unlearn_core.plots import sparsity as plots
-from unlearn_core.store.runs import RunRecord, events
+from unlearn_core.running.curves import accuracy_by_rung
+from unlearn_core.running.words import title_of
+from unlearn_core.store.runs import RunRecord
 from unlearn_core.unlearning.provenance import told as told_of
 from unlearn_core.words import duration
 
@@ -85,14 +86,11 @@ def rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def live(record: RunRecord) -> None:
     """Of a run at work: test accuracy after each epoch under the mask; partial, no result."""
-    told = [e["metrics"] for e in events(store().folder(record.id)) if e.get("attempt") == record.attempt]
-    found = {
-        m["rung"]: m["test_accuracy"] for m in told if "rung" in m and m.get("test_accuracy") is not None
-    }
-    if found:
-        last = list(found.items())[-1]
+    accuracy = accuracy_by_rung(store(), record)
+    if accuracy:
+        last = list(accuracy.items())[-1]
         st.line_chart(
-            {"epoch": range(1, len(found) + 1), "test accuracy, %": [100 * v for v in found.values()]},
+            {"epoch": range(1, len(accuracy) + 1), "test accuracy, %": [100 * v for v in accuracy.values()]},
             x="epoch",
             y="test accuracy, %",
             height=180,

@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.opened import opened, store
-from pages.parts.run_words import seconds_of
 from pages.parts.selection import Selection
+from unlearn_core.running.words import seconds_of
 from unlearn_core.sparsify.registry import find_sparsifier
 from unlearn_core.sparsify.sparsifier import effort_of
 from unlearn_core.store.runs import RunState

@@ -5,6 +5,9 @@ from unlearn_core.results.result import FederatedResult
 from unlearn_core.running.kinds.kind import Kind, Output, Params, Request
 from unlearn_core.running.kinds.unlearn import table_of
 
+DEEDS = {"train": "training", "unlearn": "unlearning", "retrain": "retraining"}
+"""What each action does, as a noun."""
+
 
 def action_of(request: Request) -> str:
     """train, unlearn or retrain."""
