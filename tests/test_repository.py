@@ -105,6 +105,16 @@ def test_a_client_needs_a_part_of_what_the_server_needs() -> None:
     assert {(r.name, r.specifier) for r in client} < whole
 
 
+def test_a_client_loads_nothing_that_only_the_server_and_the_pages_need() -> None:
+    pytest.importorskip("flwr")
+    of_others = {"streamlit", "pandas", "altair", "matplotlib", "plotly", "msgspec", "sklearn", "torchvision"}
+    script = (
+        f"import sys, unlearn_core.federated.flower.client_app; print(sorted({of_others} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
 def test_every_foreign_import_of_the_core_and_the_pages_is_required() -> None:
     required = {Requirement(line.partition("#")[0]).name for line in requirement_lines("requirements.txt")}
     modules = {name.replace("-", "_") for name in required} | {"unlearn_core", "PIL", "sklearn"}

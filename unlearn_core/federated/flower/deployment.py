@@ -38,18 +38,21 @@ dependencies = []
 publisher = "lethe"
 
 [tool.flwr.app.components]
-serverapp = "lethe_app:server"
-clientapp = "lethe_app:client"
+serverapp = "lethe_server:app"
+clientapp = "lethe_client:app"
 
 [tool.flwr.app.config]
 folder = {folder}
 """
 
-_CODE = """from unlearn_core.federated.flower.client_app import make_client_app
-from unlearn_core.federated.flower.server_app import make_server_app
+# Apart, as a client's machine need not have what the server imports.
+_SERVER = """from unlearn_core.federated.flower.server_app import make_server_app
 
-client = make_client_app()
-server = make_server_app()
+app = make_server_app()
+"""
+_CLIENT = """from unlearn_core.federated.flower.client_app import make_client_app
+
+app = make_client_app()
 """
 
 
@@ -114,7 +117,8 @@ class _Deployment:
         """Hands the apps to the superlink, written into a folder; the run's id there."""
         app.mkdir()
         (app / "pyproject.toml").write_text(_APP.format(folder=json.dumps(str(self.folder))))
-        (app / "lethe_app.py").write_text(_CODE)
+        (app / "lethe_server.py").write_text(_SERVER)
+        (app / "lethe_client.py").write_text(_CLIENT)
         return self.flwr.run(app)
 
     def watch(self, run_id: str) -> None:
