@@ -20,11 +20,7 @@ def resnet(spec: ModelSpec, name: str, small: bool) -> nn.Module:
     Paper: He et al., CVPR 2016, arXiv:1512.03385; small stem as in section 4.2.
     """
     net = _torchvision(name, spec)
-    if small:
-        net.set_submodule("conv1", _stem(spec, 64, 3, 1))
-        net.set_submodule("maxpool", nn.Identity())
-    elif spec.in_channels != 3:
-        net.set_submodule("conv1", _stem(spec, 64, 7, 2))
+    _fit_stem(net, spec, small, conv="conv1", pool="maxpool")
     return net
 
 
@@ -67,12 +63,17 @@ def densenet(spec: ModelSpec, small: bool) -> nn.Module:
     Paper: Huang et al., Densely Connected Convolutional Networks, CVPR 2017, arXiv:1608.06993.
     """
     net = _torchvision("densenet121", spec)
-    if small:
-        net.set_submodule("features.conv0", _stem(spec, 64, 3, 1))
-        net.set_submodule("features.pool0", nn.Identity())
-    elif spec.in_channels != 3:
-        net.set_submodule("features.conv0", _stem(spec, 64, 7, 2))
+    _fit_stem(net, spec, small, conv="features.conv0", pool="features.pool0")
     return net
+
+
+def _fit_stem(net: nn.Module, spec: ModelSpec, small: bool, *, conv: str, pool: str) -> None:
+    """Fits the first convolution, and the pooling behind it, to images that are small or have other channels than 3."""
+    if small:
+        net.set_submodule(conv, _stem(spec, 64, 3, 1))
+        net.set_submodule(pool, nn.Identity())
+    elif spec.in_channels != 3:
+        net.set_submodule(conv, _stem(spec, 64, 7, 2))
 
 
 def _torchvision(name: str, spec: ModelSpec, **options: Any) -> nn.Module:

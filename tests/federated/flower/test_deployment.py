@@ -10,19 +10,14 @@ import time
 import pytest
 import torch
 
-from unlearn_core.checkpoints.model_files import fresh_model, open_model
-from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.checkpoints.model_files import open_model
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.engine import run_engine
 from unlearn_core.federated.flower import deployment, processes
 from unlearn_core.federated.flower.connections import require_private
 from unlearn_core.federated.flower.processes import GuardedProcesses
 from unlearn_core.federated.flower.server_app import ERROR, PROGRESS
-from unlearn_core.federated.job import Job, write_job
 from unlearn_core.federated.outcome import OUTCOME
-from unlearn_core.federated.request import PARAMS, FederatedRequest
-from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization
-from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.running import jobs
 from unlearn_core.store.locks import holder
@@ -31,22 +26,6 @@ from unlearn_core.store.runs import RunState, RunStore
 pytestmark = pytest.mark.usefixtures("flower")
 
 CLIENTS = 4
-HALF = Normalization("custom", (0.5,) * 3, (0.5,) * 3)
-
-
-def job_in(folder, **asked):
-    digits = open_dataset(parse_dataset("digits"))
-    card = ModelCard(
-        "tiny", ModelSpec("cifar_resnet20_b", 10, width=0.125), digits.classes, HALF, 32, "digits", {}
-    )
-    settings = {"clients": CLIENTS, "rounds": 0, "device": "cpu", "partition": "dirichlet:0.5", **asked}
-    params = build(PARAMS["unlearn"], {"where": "all", "ratio": 0.3, "precision": "float32"})
-    privacy = {"k": 1, "epsilon": 0.0, "delta": 1e-5, "clip": 0.5}
-    folder.mkdir()
-    write_job(
-        folder, Job(build(FederatedRequest, settings), params, privacy, (3,)), fresh_model(card, 0), card
-    )
-    return folder
 
 
 def flower_processes():
@@ -70,10 +49,11 @@ def one_thread(monkeypatch):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_superlink_and_four_supernodes_of_which_one_is_killed(tmp_path):
+def test_superlink_and_four_supernodes_of_which_one_is_killed(job_in, tmp_path):
     """Statistics, plan and a round of training through real processes: the same model, bit for bit."""
     before = set(flower_processes())
-    local, real = (job_in(tmp_path / name, rounds=1, deadline=60.0) for name in ("local", "real"))
+    settings = {"clients": CLIENTS, "partition": "dirichlet:0.5", "rounds": 1, "deadline": 60.0}
+    local, real = (job_in(tmp_path / name, **settings) for name in ("local", "real"))
     run_engine("local", local, CLIENTS, 0, silent)
     killed = []
 
@@ -97,7 +77,7 @@ def test_superlink_and_four_supernodes_of_which_one_is_killed(tmp_path):
     assert set(flower_processes()) <= before
 
 
-def test_a_run_that_fails_says_why_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_run_that_fails_says_why_and_leaves_nothing(job_in, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     before = set(flower_processes())
     folder = job_in(tmp_path / "real", clients=3, deadline=3.0, quorum=1.0)

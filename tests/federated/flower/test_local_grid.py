@@ -7,48 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from unlearn_core.checkpoints.model_files import fresh_model, open_model
-from unlearn_core.data.sources import open_dataset, parse_dataset
+from unlearn_core.checkpoints.model_files import open_model
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.coordinator import conduct
 from unlearn_core.federated.engine import run_engine
-from unlearn_core.federated.job import Job, write_job
+from unlearn_core.federated.job import read_job
 from unlearn_core.federated.outcome import OUTCOME
-from unlearn_core.federated.request import PARAMS, FederatedRequest
-from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization
-from unlearn_core.params import build
 from unlearn_core.progress import RunCancelled, silent
 
 pytestmark = pytest.mark.usefixtures("flower")
-
-PRUNE = {"where": "all", "ratio": 0.3, "lr": 0.02, "batch_size": 32, "precision": "float32"}
-PRIVACY = {"k": 1, "epsilon": 0.0, "delta": 1e-5, "clip": 0.5}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return open_dataset(parse_dataset("digits"))
-
-
-@pytest.fixture
-def job_in(digits):
-    """Writes a small job on digits into a folder."""
-
-    def make(folder, **asked):
-        folder.mkdir(exist_ok=True)
-        spec = ModelSpec("cifar_resnet20_b", 10, width=0.125)
-        card = ModelCard(
-            "tiny", spec, digits.classes, Normalization("custom", (0.5,) * 3, (0.5,) * 3), 32, "digits", {}
-        )
-        request = build(
-            FederatedRequest, {"clients": 4, "rounds": 1, "device": "cpu", "quorum": 0.5, **asked}
-        )
-        write_job(
-            folder, Job(request, build(PARAMS["unlearn"], PRUNE), PRIVACY, (3,)), fresh_model(card, 0), card
-        )
-        return folder
-
-    return make
 
 
 def told(folder):
@@ -57,7 +24,7 @@ def told(folder):
 
 def test_flower_changes_nothing(job_in, tmp_path, digits, sites_of, direct):
     """Over Flower's messages the same model comes out, bit for bit, as without any transport."""
-    folder, plain = job_in(tmp_path / "a"), job_in(tmp_path / "b")
+    folder, plain = job_in(tmp_path / "a", rounds=1), job_in(tmp_path / "b", rounds=1)
     run_engine("local", folder, 4, 0, silent)
     conduct(plain, direct(sites_of(digits, 4)), silent)
     ours, theirs = (open_model(f / "model.safetensors") for f in (folder, plain))
@@ -89,11 +56,11 @@ def test_plan_of_uneven_clients_is_that_of_the_whole(job_in, tmp_path, digits):
     from unlearn_core.federated.client import example_for
     from unlearn_core.unlearning.tfidf_prune import plan_by
 
-    folder = job_in(tmp_path, partition="dirichlet:0.1", rounds=0)
+    folder = job_in(tmp_path, partition="dirichlet:0.1")
     run_engine("local", folder, 4, 0, silent)
     model = open_model(folder / "start.safetensors").model
     whole = collect(model, digits.train, digits.classes)
-    params = build(PARAMS["unlearn"], PRUNE)
+    params = read_job(folder).params
     plan = plan_by(lambda _: whole, model, example_for(model, digits.test.images), params, (3,), 0)
     assert open_model(folder / "model.safetensors").plan.groups == plan.groups
 
@@ -223,7 +190,7 @@ def test_clients_that_take_turns_are_never_late(job_in, tmp_path, monkeypatch):
         return answered(self, message)
 
     monkeypatch.setattr(LocalGrid, "_answered", watched)
-    folder = job_in(tmp_path, rounds=0, deadline=0.1)
+    folder = job_in(tmp_path, deadline=0.1)
     run_engine("local", folder, 4, 0, silent)
     assert told(folder)["events"] == []
     assert all(len(e["bytes_up"]) == 4 for e in told(folder)["exchanges"])
@@ -239,7 +206,7 @@ def test_a_client_in_this_process_that_is_cancelled_ends_the_run(job_in, tmp_pat
 
     monkeypatch.setattr(client_app, "answer", cancelled)
     with pytest.raises(RunCancelled):
-        run_engine("local", job_in(tmp_path, rounds=0), 4, 0, silent)
+        run_engine("local", job_in(tmp_path), 4, 0, silent)
 
 
 def test_own_folder_and_foreign_texts_stay_at_the_client(tmp_path):

@@ -7,43 +7,28 @@ import numpy as np
 import pytest
 
 from unlearn_core.channels.activations import load_stats
-from unlearn_core.checkpoints.model_files import fresh_model
-from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated import validate
 from unlearn_core.federated.client_stats import REPORTED
 from unlearn_core.federated.engine import run_engine
-from unlearn_core.federated.job import Job, write_job
 from unlearn_core.federated.outcome import OUTCOME
 from unlearn_core.federated.privacy import Privacy, noise_reach
-from unlearn_core.federated.request import PARAMS, FederatedRequest
-from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization
-from unlearn_core.params import build
 from unlearn_core.progress import silent
 
 pytestmark = pytest.mark.usefixtures("flower")
 
 CONFIGS = "secaggplus_configs"
 """What Flower calls the part of a message that the protocol is in."""
-HALF = Normalization("custom", (0.5,) * 3, (0.5,) * 3)
 
 
 @pytest.fixture
-def ran(tmp_path):
+def ran(job_in, tmp_path):
     """Runs a small secure job on digits without rounds; its folder and what came of it."""
 
-    def make(name, privacy=None, **asked):
-        folder = tmp_path / name
-        folder.mkdir()
-        digits = open_dataset(parse_dataset("digits"))
-        spec = ModelSpec("cifar_resnet20_b", 10, width=0.125)
-        card = ModelCard("tiny", spec, digits.classes, HALF, 32, "digits", {})
-        settings = {"clients": 5, "rounds": 0, "device": "cpu", "partition": "dirichlet:0.5", "secure": True}
-        request = build(FederatedRequest, {**settings, **asked})
-        params = build(PARAMS["unlearn"], {"where": "all", "ratio": 0.3, "precision": "float32"})
-        kept = {"k": 1, "epsilon": 0.0, "delta": 1e-5, "clip": 0.5, **(privacy or {})}
-        write_job(folder, Job(request, params, kept, (3,)), fresh_model(card, 0), card)
-        run_engine("local", folder, request.clients, 0, silent)
+    def make(name, privacy=(), clients=5, **request):
+        settings = {"clients": clients, "partition": "dirichlet:0.5", "secure": True, **request}
+        folder = job_in(tmp_path / name, privacy, **settings)
+        run_engine("local", folder, clients, 0, silent)
         return folder, json.loads((folder / OUTCOME).read_text())
 
     return make
