@@ -29,10 +29,10 @@ from unlearn_core.data.classes import class_index
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.federated.aggregation import add_stats
 from unlearn_core.federated.client import example_for, retained_images
-from unlearn_core.federated.coordinator import OUTCOME
 from unlearn_core.federated.engine import run_engine
 from unlearn_core.federated.job import Job, write_job
 from unlearn_core.federated.messages import client_seed
+from unlearn_core.federated.outcome import read_outcome
 from unlearn_core.federated.partition import draw, parse_partition
 from unlearn_core.federated.request import PARAMS, FederatedRequest
 from unlearn_core.models.classifier import Classifier
@@ -178,9 +178,9 @@ def deployment(args):
             began = time.perf_counter()
             run_engine(engine, Path(made), count, 0, silent)
             wall = time.perf_counter() - began
-            told = json.loads((Path(made) / OUTCOME).read_text())["exchanges"]
-        rows += [{"engine": engine, "exchange": e["kind"], "seconds": e["seconds"]} for e in told]
-        rest = round(wall - sum(e["seconds"] for e in told), 1)
+            exchanges = read_outcome(Path(made)).exchanges
+        rows += [{"engine": engine, "exchange": e.kind, "seconds": e.seconds} for e in exchanges]
+        rest = round(wall - sum(e.seconds for e in exchanges), 1)
         rows.append({"engine": engine, "exchange": "all else: starting, testing, ending", "seconds": rest})
     print_table(rows)
     save(

@@ -15,7 +15,7 @@ from unlearn_core.data.sets import Dataset
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.params import build
 from unlearn_core.progress import silent
-from unlearn_core.results.evaluation import evaluate, to_plain
+from unlearn_core.results.evaluation import evaluate
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
@@ -30,7 +30,7 @@ def forgotten(loaded, dataset, method, count, values):
     task = Task(split, 0, silent, lambda rung, model: {}, lambda seed: fresh_like(loaded, seed))
     chosen = find_method(method)
     outcome = chosen.run(copy.deepcopy(loaded.model), build(chosen.params, values), task)
-    return to_plain(evaluate(outcome.model, split)), outcome.plan.total if outcome.plan else 0
+    return evaluate(outcome.model, split), outcome.plan.total if outcome.plan else 0
 
 
 def part_of(dataset, images):
@@ -69,7 +69,7 @@ def main():
                     "combine": values.get("combine", ""),
                     "channels": channels,
                     **{
-                        n: tested[n]
+                        n: getattr(tested, n)
                         for n in ("ua", "ra", "ta", "forget_test_accuracy", "retain_test_accuracy")
                     },
                 }
