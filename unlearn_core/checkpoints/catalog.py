@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from unlearn_core.checkpoints import cards
 from unlearn_core.errors import UnlearnError
 from unlearn_core.home import home
 
@@ -64,7 +65,7 @@ def scratch_recipe(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Lethe's own entry in a safetensors header: the card, and the plan of a pruned model.
+    """Lethe's own entry in a safetensors header: the card, checked, and the plan of a pruned model.
 
     Raises:
         UnlearnError: The file wasn't written by Lethe.
@@ -75,8 +76,6 @@ def read_header(path: Path) -> dict[str, Any]:
             header = json.loads(file.read(min(length, _LONGEST_HEADER)))
         entry: dict[str, Any] = json.loads(header["__metadata__"][HEADER_KEY])
         card = entry["card"]
-        if not (isinstance(card["name"], str) and card["spec"]["arch"] and card["classes"]):
-            raise KeyError("name, spec and classes")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnlearnError(f"{path.name} isn't a model file that Lethe wrote: it has no card.") from error
-    return entry
+    return {**entry, "card": cards.checked(card, path.name).values}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unlearn_core.channels.pruning import PruningPlan, plan_from_plain, plan_to_plain
 from unlearn_core.channels.surgery import remove
-from unlearn_core.checkpoints import catalog
+from unlearn_core.checkpoints import cards, catalog
 from unlearn_core.checkpoints.foreign import Hints, understand, with_normalization
 from unlearn_core.checkpoints.reading import TensorFile, read_tensors
 from unlearn_core.checkpoints.recognition import load_into, require_fit
@@ -123,7 +123,8 @@ def import_model(path: Path, dataset: Dataset, *, name: str, **hints: Any) -> tu
     align_classes(dataset, loaded.card.classes)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-")[:40] or "model"
     key = f"{stem}-{loaded.digest[:8]}"
-    card = replace(loaded.card, name=stem)
+    # A card's own data set is somebody's word; what the person opened it with is known to be there.
+    card = replace(loaded.card, name=stem, dataset=str(dataset.spec))
     save_model(catalog.imported_folder() / f"{key}.safetensors", loaded.model, card, loaded.plan)
     return f"imported:{key}", replace(loaded, card=card)
 
@@ -186,7 +187,8 @@ def _path(reference: str) -> Path:
 def _own(path: Path, tensors: dict[str, Tensor], header: str) -> LoadedModel:
     try:
         entry: dict[str, Any] = json.loads(header)
-        card = card_from_plain(entry["card"])
+        read = cards.checked(entry["card"], path.name)
+        card = card_from_plain(read.values)
         plan = plan_from_plain(entry["plan"]) if entry.get("plan") else None
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UnlearnError(
@@ -197,7 +199,23 @@ def _own(path: Path, tensors: dict[str, Tensor], header: str) -> LoadedModel:
     if plan:
         net = _pruned_like(net, plan, card)
     load_into(net, tensors, path.name)
-    return LoadedModel(Classifier(net, card.normalization), card, plan, digest_of(net.state_dict()))
+    digest = digest_of(net.state_dict())
+    return LoadedModel(
+        Classifier(net, card.normalization), card, plan, digest, _card_notes(card, read, digest)
+    )
+
+
+def _card_notes(card: ModelCard, read: cards.CheckedCard, digest: str) -> tuple[str, ...]:
+    notes = []
+    if read.dropped:
+        notes.append(
+            f"Facts on its card that are unknown or out of range were left out: {', '.join(read.dropped[:5])}."
+        )
+    if card.facts.get("weights_digest", digest) != digest:
+        notes.append(
+            "Its weights are not those that its card was written for: the file was changed or damaged."
+        )
+    return tuple(notes)
 
 
 def _require_plausible(
