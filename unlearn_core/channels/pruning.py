@@ -24,7 +24,7 @@ SCOPES = ("per_layer", "global", "global_balanced")
 WHERE = ("last_convs", "last_stage", "inner", "all")
 DIRECTIONS = ("high", "low", "random")
 COMBINATIONS = ("growing", "joint", "sequential")
-MOST_OF_SEVERAL = 0.5
+MOST_OF_SEVERAL = 0.6
 """A budget that grows with the classes stops here: beyond it fine-tuning no longer brings the others back."""
 RESIDUAL = ("mask", "group")
 """What becomes of channels of residual sums."""
@@ -79,8 +79,8 @@ class PruningSettings:
     )
     combine: str = setting(
         "growing",
-        "Several classes: one budget that grows by half of the ratio with each further class, up to a half of the channels "
-        "(growing); the same budget for any number (joint); or one class after the other, each with the whole ratio (the paper)",
+        "Several classes: one budget of the ratio and half of it more for each class, up to six tenths of the channels "
+        "(growing); of the ratio for any number (joint); or one class after the other, each with the whole ratio (the paper)",
         label="Several classes",
         choices=COMBINATIONS,
         advanced=True,
@@ -266,9 +266,9 @@ def budget_ratio(settings: PruningSettings, classes: int) -> float:
     With one budget of the same size for any number, each class loses too few of its channels and is hardly forgotten; one
     after the other, each with the whole ratio, empties the layers from four classes on (benchmarks/several_classes.py).
     """
-    if settings.combine != "growing":
+    if settings.combine != "growing" or classes == 1:
         return settings.ratio
-    return min(max(settings.ratio, MOST_OF_SEVERAL), settings.ratio * (1 + classes) / 2)
+    return min(max(settings.ratio, MOST_OF_SEVERAL), settings.ratio * (1 + classes / 2))
 
 
 def merge_plans(plans: Sequence[PruningPlan]) -> PruningPlan:
