@@ -16,7 +16,7 @@ from pages.parts.surveys import strips_of, survey_of
 from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS
 from unlearn_core.errors import UnlearnError
-from unlearn_core.plots.channels import LAYER_SELECTION, class_bars, layers_chart
+from unlearn_core.plots.channels import LAYER_SELECTION, activation_bars, layers_chart
 from unlearn_core.plots.heatmap import LABELS, SELECTION, heatmap_alt, heatmap_chart, heatmap_frame
 from unlearn_core.plots.printed import heatmap_png
 
@@ -148,7 +148,7 @@ def worked_score(view: View) -> None:
     means = view.means[:, cell.channel]
     highest = view.stats.classes[int(np.nanargmax(means))]
     st.altair_chart(
-        class_bars(means, view.stats.classes, cell.row, view.heatmap.forgotten),
+        activation_bars(means, view.stats.classes, cell.row, view.heatmap.forgotten),
         alt=f"Mean activation of channel {cell.channel} by class, highest for {highest}.",
     )
     st.caption("Dashed: the channel's mean over the classes. IDF counts the classes at or above it.")

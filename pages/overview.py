@@ -12,7 +12,7 @@ from pages.parts.score_run import ask_for_scores
 from pages.parts.text import md
 from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.channels.scoring import tf_idf
-from unlearn_core.plots.channels import class_bars
+from unlearn_core.plots.channels import activation_bars
 from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.heatmap import SELECTION, heatmap_chart, heatmap_frame
 from unlearn_core.plots.overview import strip
@@ -162,7 +162,7 @@ def _detail(
     means = stats.mean(layer)[:, channel]
     forgotten = [stats.classes.index(c) for c in chosen.forget]
     st.altair_chart(
-        class_bars(means, stats.classes, focus, forgotten),
+        activation_bars(means, stats.classes, focus, forgotten),
         alt=f"Mean activation of channel {channel}; highest for {stats.classes[np.nanargmax(means)]}.",
     )
     selection.link("pages/feature_maps.py", "See it fire on any image →", layer=layer, channel=channel)

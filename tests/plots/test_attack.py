@@ -8,7 +8,7 @@ import pytest
 
 from unlearn_core.attacks.threshold import attack, histogram, rates, roc, slider_steps
 from unlearn_core.plots.attack import SELECTION, Group, Scale, alt_text, stage
-from unlearn_core.plots.standings import few_alarms, standings
+from unlearn_core.plots.attack_success import attack_success, few_alarms
 
 MEMBERS, OTHERS = np.array([0.2, 0.9, 0.95]), np.array([0.1, 0.3])
 FOUND = attack(MEMBERS, OTHERS)
@@ -26,7 +26,7 @@ def groups() -> list[Group]:
 
 def chart(threshold: float = 0.9) -> dict[str, Any]:
     steps = slider_steps(0, 1, FOUND.best)
-    rows = [{**row, "told": f"{row['threshold']:.2f}"} for row in rates(FOUND, steps)]
+    rows = [{**row, "words": f"{row['threshold']:.2f}"} for row in rates(FOUND, steps)]
     return stage(groups(), rows, Scale(0, 1, {0.0: "0", 0.5: "half"}, "score"), threshold, 0.3, "#123456")
 
 
@@ -78,7 +78,7 @@ def test_models_are_told_and_noise_is_grey() -> None:
         {**ROW, "name": "Before", "noise": True, "reference": False},
         {**ROW, "name": "Retrained", "reference": True},
     ]
-    drawn = standings(rows)
+    drawn = attack_success(rows)
     assert "After 58 (51 to 65)" in drawn.description
     kinds = {
         row["name"]: row["kind"]

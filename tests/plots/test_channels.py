@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unlearn_core.plots.channels import class_bars, layers_chart, probability_bars, ridges
+from unlearn_core.plots.channels import activation_bars, layers_chart, probability_bars, ridges
 
 CLASSES = ["cat", 'do"g', "$e$"]
 
@@ -12,7 +12,7 @@ def rows(chart: object) -> list[dict[str, object]]:
 
 
 def test_bars_show_the_means_and_the_line_that_idf_counts_above() -> None:
-    found = rows(class_bars(np.array([1.0, 2.0, np.nan]), CLASSES, 1, [0]))
+    found = rows(activation_bars(np.array([1.0, 2.0, np.nan]), CLASSES, 1, [0]))
     assert [r.get("mean") for r in found if "mean" in r] == [1.0, 2.0, None]
     assert [r["x"] for r in found if "x" in r] == [1.5]
     assert found[0]["class"] == "✕ cat"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from unlearn_core.plots.marks import NOISE
-from unlearn_core.plots.methods import Scale, axes_alt, class_bars, five_axes, scales, telling_classes
+from unlearn_core.plots.methods import Axis, accuracy_bars, axes_alt, axes_of, five_axes, telling_classes
 
 
 def line(name: str, kind: str = "method", **values: Any) -> dict[str, Any]:
@@ -22,38 +22,38 @@ LINES = [
 
 
 def test_per_cent_axes_hold_all_values_and_say_their_ends() -> None:
-    found = scales(LINES)
+    found = axes_of(LINES)
     assert (found["ua"].low, found["ua"].high, found["ua"].label) == (0.0, 100.0, "UA: 0 to 100 %")
     assert (found["ra"].low, found["ra"].high) == (95.0, 100.0)
-    assert all(scale.place(one[n]) is not None for one in LINES for n, scale in found.items())
+    assert all(scale.distance(one[n]) is not None for one in LINES for n, scale in found.items())
 
 
 def test_time_is_logarithmic_and_outwards_is_faster() -> None:
-    scale = scales(LINES)["time"]
+    scale = axes_of(LINES)["time"]
     assert scale.label == "Run time: 100 to 1 %, log"
-    assert scale.place(1.0) == pytest.approx(0.0)
-    assert scale.place(0.1) == pytest.approx(0.5)
-    assert scale.place(1e-5) == 1.0, "faster than 1 % stands at the rim"
+    assert scale.distance(1.0) == pytest.approx(0.0)
+    assert scale.distance(0.1) == pytest.approx(0.5)
+    assert scale.distance(1e-5) == 1.0, "faster than 1 % stands at the rim"
 
 
 def test_slower_than_retraining_is_the_inner_end() -> None:
-    scale = scales([line("a", time=4.0), line("b", time=0.5)])["time"]
-    assert (scale.low, scale.place(4.0)) == (4.0, pytest.approx(0.0))
-    assert 0 < (scale.place(1.0) or 0) < (scale.place(0.5) or 0)
+    scale = axes_of([line("a", time=4.0), line("b", time=0.5)])["time"]
+    assert (scale.low, scale.distance(4.0)) == (4.0, pytest.approx(0.0))
+    assert 0 < (scale.distance(1.0) or 0) < (scale.distance(0.5) or 0)
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, 5.0, 50.0, 99.9, 100.0])
 def test_one_value_alone_has_an_axis(value: float) -> None:
-    scale = scales([line("a", ua=value)])["ua"]
+    scale = axes_of([line("a", ua=value)])["ua"]
     assert 0 <= scale.low < scale.high <= 100
     assert scale.low <= value <= scale.high
 
 
 def test_an_unknown_value_has_no_place() -> None:
-    assert Scale(0, 1, "x").place(None) is None
+    assert Axis(0, 1, "x").distance(None) is None
     spec = five_axes([line("a", mia=None)]).to_dict()
     rows = [r for data in spec["datasets"].values() for r in data if r.get("axis") == "MIA efficacy"]
-    assert [(r["x"], r["told"]) for r in rows] == [(None, "MIA efficacy unknown")]
+    assert [(r["x"], r["text"]) for r in rows] == [(None, "MIA efficacy unknown")]
 
 
 def test_the_best_on_every_axis_touches_the_rim_in_a_regular_pentagon() -> None:
@@ -93,7 +93,7 @@ def bars(name: str, shares: dict[str, float | None]) -> list[dict[str, Any]]:
 
 def test_bars_mark_the_forgotten_class_and_say_the_worst_other_one() -> None:
     rows = [*bars("Retraining", {"cat": 0.0, "dog": 90.0}), *bars("Fine-tuning", {"cat": 80.0, "dog": 70.0})]
-    spec = class_bars(rows, LINES[:2]).to_dict()
+    spec = accuracy_bars(rows, LINES[:2]).to_dict()
     assert {r["label"] for data in spec["datasets"].values() for r in data} == {"✕ cat", "dog"}
     assert "Fine-tuning: forgotten cat 80 %, lowest other dog 70 %" in spec["description"]
 
@@ -107,4 +107,4 @@ def test_of_many_classes_the_forgotten_and_the_most_telling_stay_in_the_models_o
 
 def test_a_class_without_images_leaves_a_gap() -> None:
     rows = bars("Retraining", {"cat": None, "dog": 90.0})
-    assert "lowest other dog 90 %" in class_bars(rows, LINES[:1]).to_dict()["description"]
+    assert "lowest other dog 90 %" in accuracy_bars(rows, LINES[:1]).to_dict()["description"]

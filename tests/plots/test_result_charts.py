@@ -8,8 +8,8 @@ from unlearn_core.plots.confusion import CELL, confusion, destinations
 from unlearn_core.plots.cuts import cuts
 from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.figure import result_png
+from unlearn_core.plots.forget_retain import forget_retain
 from unlearn_core.plots.ladder import ladder, loss, order
-from unlearn_core.plots.standing import standing
 
 
 def class_row(
@@ -54,7 +54,7 @@ def test_dumbbell_marks_and_describes() -> None:
     rows = {r["class"]: r for r in data_of(chart)}
     assert rows["ship"]["label"] == "✕ ship" and rows["cat"]["label"] == "cat"
     assert [rows[c]["kind"] for c in ("cat", "<b>$x$", "ship")] == ["within noise", "changed", "forgotten"]
-    assert rows["<b>$x$"]["told"] == "−35.0"
+    assert rows["<b>$x$"]["change"] == "−35.0"
     assert "ship 99 to 0 %" in chart.description and "<b>$x$ -35" in chart.description
 
 
@@ -106,7 +106,7 @@ def test_confusion_cells_can_be_clicked(value: str) -> None:
     assert spec["params"][0]["select"]["fields"] == ["cell"]
     rows = [row for found in spec["datasets"].values() for row in found]
     assert {r["from"] for r in rows} == {"a", "✕ b"}
-    assert [r["cell"] for r in rows if r["chosen"]] == ["a-b"]
+    assert [r["cell"] for r in rows if r["selected"]] == ["a-b"]
 
 
 def test_destinations_say_where_most_go() -> None:
@@ -120,7 +120,7 @@ def test_cuts_and_standing_describe_themselves() -> None:
     assert "3 of 8 in 1 layers" in cuts(layers).description
     row = {"name": "TF-IDF", "control": False, "main": True, "forgotten": 0.0, "retained": 98.0}
     row |= {f"{k}_{end}": 1.0 for k in ("forgotten", "retained") for end in ("low", "high")}
-    assert "TF-IDF: 0 % and 98 %" in standing([row]).description
+    assert "TF-IDF: 0 % and 98 %" in forget_retain([row]).description
 
 
 def test_the_picture_is_a_png_whatever_names_hold() -> None:

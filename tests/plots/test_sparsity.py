@@ -35,7 +35,7 @@ def values(chart):
 
 def test_each_halving_of_the_weights_takes_the_same_room():
     places = [
-        v["place"]
+        v["position"]
         for v in values(plots.over_sparsity([row("a", s, 1.0) for s in (0, 50, 75, 87.5)], ["a"], "ra", ""))
     ]
     assert places == pytest.approx([0, 1, 2, 3])

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unlearn_core.plots.marks import CROSS, FORGOTTEN, NOISE, RETAINED
+from unlearn_core.plots.marks import CROSS, FORGOTTEN, NOISE, RETAINED, Rows
 
 SELECTION = "threshold"
 UNSEEN = "#009E73"
@@ -14,8 +14,6 @@ _BAND = 2.2  # height of the error rates, in rows
 _GAP = 0.55  # above them
 _COLORS = {"forgotten": FORGOTTEN, "retained": RETAINED, "unseen": UNSEEN}
 _LINES = ("missed", "false_alarms", "advantage")
-
-Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,46 +63,46 @@ def stage(
     Args:
         groups: From top to bottom.
         rates: One row a threshold that can be chosen: `threshold`, `missed`, `false_alarms`, `advantage` as shares, and
-            `told`, the threshold in words.
+            `words`, the threshold as it is written.
         scale: The axis.
         threshold: Where the line stands at first; one of those in `rates`.
         blind: Advantages up to here are chance.
         ink: Colour of lines and texts on the page's ground.
     """
-    place = _Places(len(groups))
+    layout = _Layout(len(groups))
     members = next((_COLORS[g.kind] for g in groups if g.stands and g.kind != "unseen"), ink)
     colors = dict(zip(_LINES, (members, UNSEEN, ink), strict=True))
     at = f"(isValid({SELECTION}.threshold) ? {SELECTION}.threshold[0] : {threshold})"
-    bars = [bar for i, group in enumerate(groups) for bar in _bars(group, place.base(i))]
+    bars = [bar for i, group in enumerate(groups) for bar in _bars(group, layout.base(i))]
     layers = [
-        _noise(place, blind, scale),
-        _lines_across(place, scale),
+        _noise(layout, blind, scale),
+        _lines_across(layout, scale),
         _bar_layer(bars, 0.4),
         _solid(bars, at),
-        *_curves(rates, place, colors),
-        *_named(rates, place, colors, scale),
-        *_handle(rates, place, threshold, ink),
+        *_curves(rates, layout, colors),
+        *_named(rates, layout, colors, scale),
+        *_handle(rates, layout, threshold, ink),
     ]
     x = {"field": "x", "type": "quantitative", "scale": {"domain": [scale.low, scale.high], "nice": False}}
-    y = {"field": "y", "type": "quantitative", "scale": {"domain": [place.bottom, 0], "nice": False}}
+    y = {"field": "y", "type": "quantitative", "scale": {"domain": [layout.bottom, 0], "nice": False}}
     return {
         "layer": layers,
-        "encoding": {"x": {**x, "axis": _score_axis(scale)}, "y": {**y, "axis": _row_axis(groups, place)}},
-        "height": round(place.bottom * _ROW),
+        "encoding": {"x": {**x, "axis": _score_axis(scale)}, "y": {**y, "axis": _row_axis(groups, layout)}},
+        "height": round(layout.bottom * _ROW),
         "config": {"view": {"stroke": None}},
     }
 
 
 def alt_text(groups: Sequence[Group], threshold: str, missed: float, alarms: float) -> str:
     """What the chart shows, as a sentence; error rates as shares."""
-    told = "; ".join(f"{g.name}: {g.images} images, most at {_peak(g)}" for g in groups if g.bins)
+    parts = "; ".join(f"{g.name}: {g.images} images, most at {_peak(g)}" for g in groups if g.bins)
     return (
-        f"Distributions of scores. {told}. At the threshold {threshold} the attack misses {100 * missed:.0f} % of the "
+        f"Distributions of scores. {parts}. At the threshold {threshold} the attack misses {100 * missed:.0f} % of the "
         f"members and raises false alarms for {100 * alarms:.0f} % of the unseen images."
     )
 
 
-class _Places:
+class _Layout:
     """Where things stand on the y axis, in rows from the top."""
 
     def __init__(self, rows: int) -> None:
@@ -159,8 +157,8 @@ def _solid(bars: Rows, at: str) -> dict[str, Any]:
     return {**_bar_layer(bars, 0.95), "transform": beyond}
 
 
-def _noise(place: _Places, blind: float, scale: Scale) -> dict[str, Any]:
-    row = {"x": scale.low, "x2": scale.high, "y": place.zero, "y2": place.share(blind)}
+def _noise(layout: _Layout, blind: float, scale: Scale) -> dict[str, Any]:
+    row = {"x": scale.low, "x2": scale.high, "y": layout.zero, "y2": layout.share(blind)}
     return {
         "data": {"values": [row]},
         "mark": {"type": "rect", "color": NOISE, "opacity": 0.18},
@@ -168,8 +166,8 @@ def _noise(place: _Places, blind: float, scale: Scale) -> dict[str, Any]:
     }
 
 
-def _lines_across(place: _Places, scale: Scale) -> dict[str, Any]:
-    feet = [place.base(i) for i in range(place.rows)] + [place.share(s) for s in (0, 0.5, 1)]
+def _lines_across(layout: _Layout, scale: Scale) -> dict[str, Any]:
+    feet = [layout.base(i) for i in range(layout.rows)] + [layout.share(s) for s in (0, 0.5, 1)]
     rows = [{"x": scale.low, "x2": scale.high, "y": y} for y in feet]
     return {
         "data": {"values": rows},
@@ -178,24 +176,24 @@ def _lines_across(place: _Places, scale: Scale) -> dict[str, Any]:
     }
 
 
-def _curves(rates: Rows, place: _Places, colors: Mapping[str, str]) -> list[dict[str, Any]]:
+def _curves(rates: Rows, layout: _Layout, colors: Mapping[str, str]) -> list[dict[str, Any]]:
     layers = []
     for name, color in colors.items():
-        rows = [{"x": r["threshold"], "y": place.share(r[name])} for r in rates]
+        rows = [{"x": r["threshold"], "y": layout.share(r[name])} for r in rates]
         mark = {"type": "line", "color": color, "strokeWidth": 3 if name == "advantage" else 1.8}
         dash = {"strokeDash": [6, 3]} if name == "false_alarms" else {}
         layers.append({"data": {"values": rows}, "mark": {**mark, **dash}, "encoding": {}})
     return layers
 
 
-def _named(rates: Rows, place: _Places, colors: Mapping[str, str], scale: Scale) -> list[dict[str, Any]]:
+def _named(rates: Rows, layout: _Layout, colors: Mapping[str, str], scale: Scale) -> list[dict[str, Any]]:
     """The names of the three lines where each is high, and a mark where the attack is at its best."""
     best = max(rates, key=lambda r: float(r["advantage"]))
     align = "right" if best["threshold"] > (scale.low + scale.high) / 2 else "left"
-    peak, ink = place.share(best["advantage"]), colors["advantage"]
+    peak, ink = layout.share(best["advantage"]), colors["advantage"]
     texts = [
-        ("missed", scale.high, place.top, "right", colors["missed"]),
-        ("false alarms", scale.low, place.top, "left", colors["false_alarms"]),
+        ("missed", scale.high, layout.top, "right", colors["missed"]),
+        ("false alarms", scale.low, layout.top, "left", colors["false_alarms"]),
         ("advantage", best["threshold"], peak, align, ink),
     ]
     layers = [
@@ -207,9 +205,9 @@ def _named(rates: Rows, place: _Places, colors: Mapping[str, str], scale: Scale)
     return [*layers, {"data": {"values": [spot]}, "mark": point, "encoding": {}}]
 
 
-def _handle(rates: Rows, place: _Places, threshold: float, ink: str) -> list[dict[str, Any]]:
+def _handle(rates: Rows, layout: _Layout, threshold: float, ink: str) -> list[dict[str, Any]]:
     """The line, one of as many as there are thresholds; only the chosen one is seen."""
-    rows = [{**r, "x": r["threshold"], "y": 0, "y2": place.bottom} for r in rates]
+    rows = [{**r, "x": r["threshold"], "y": 0, "y2": layout.bottom} for r in rates]
     # The whole chart takes the pointer: the nearest line is the one that is meant.
     drag = "click, [pointerdown, window:pointerup] > pointermove"
     select = {
@@ -220,9 +218,9 @@ def _handle(rates: Rows, place: _Places, threshold: float, ink: str) -> list[dic
         "toggle": False,
         "clear": False,
     }
-    chosen = {"condition": {"param": SELECTION, "empty": False, "value": 1}, "value": 0}
-    told = [
-        {"field": "told", "type": "nominal", "title": "threshold"},
+    at_threshold = {"condition": {"param": SELECTION, "empty": False, "value": 1}, "value": 0}
+    tooltip = [
+        {"field": "words", "type": "nominal", "title": "threshold"},
         *(
             {"field": name, "type": "quantitative", "format": ".1%", "title": name.replace("_", " ")}
             for name in _LINES
@@ -233,13 +231,13 @@ def _handle(rates: Rows, place: _Places, threshold: float, ink: str) -> list[dic
             "data": {"values": rows},
             "mark": {"type": "rule", "strokeWidth": 2.5, "color": ink, "cursor": "ew-resize"},
             "params": [{"name": SELECTION, "select": select, "value": [{"threshold": threshold}]}],
-            "encoding": {"y2": {"field": "y2"}, "opacity": chosen, "tooltip": told},
+            "encoding": {"y2": {"field": "y2"}, "opacity": at_threshold, "tooltip": tooltip},
         },
         {
             "data": {"values": rows},
             "transform": [{"filter": {"param": SELECTION, "empty": False}}],
             "mark": {"type": "text", "dy": -7, "fontWeight": "bold", "color": ink, "fontSize": 13},
-            "encoding": {"text": {"field": "told", "type": "nominal"}},
+            "encoding": {"text": {"field": "words", "type": "nominal"}},
         },
     ]
 
@@ -264,12 +262,12 @@ def _score_axis(scale: Scale) -> dict[str, Any]:
     }
 
 
-def _row_axis(groups: Sequence[Group], place: _Places) -> dict[str, Any]:
+def _row_axis(groups: Sequence[Group], layout: _Layout) -> dict[str, Any]:
     names: dict[float, Any] = {
         i + 0.55: [f"{CROSS} {g.name}" if g.kind == "forgotten" else g.name, f"{g.images:,} images"]
         for i, g in enumerate(groups)
     }
-    names |= {place.share(s): f"{100 * s:.0f} %" for s in (0, 0.5, 1)}
+    names |= {layout.share(s): f"{100 * s:.0f} %" for s in (0, 0.5, 1)}
     return {
         "title": None,
         "values": list(names),

@@ -1,7 +1,7 @@
 """Charts about one channel, one image, and all channels of a network."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import altair as alt
 import numpy as np
@@ -13,7 +13,7 @@ from unlearn_core.plots.colors import ACCENT, FOCUS, QUIET
 LAYER_SELECTION = "channel_of_layer"
 
 
-def class_bars(
+def activation_bars(
     means: NDArray[np.float64], classes: Sequence[str], focus: int, forgotten: Collection[int] = ()
 ) -> alt.LayerChart:
     """A channel's mean activation by class (K,), with the line that IDF counts classes above."""
@@ -21,14 +21,7 @@ def class_bars(
     frame = pd.DataFrame(
         {"class": _crossed(classes, forgotten), "mean": means, "focus": np.arange(len(classes)) == focus}
     )
-    base = alt.Chart(frame).encode(
-        y=alt.Y(
-            "class:N",
-            sort=list(frame["class"]),
-            title=None,
-            axis=alt.Axis(labelLimit=110, labelOverlap=False, ticks=False, domain=False),
-        )
-    )
+    base = alt.Chart(frame).encode(y=_class_rows(frame["class"]))
     bars = base.mark_bar(cornerRadiusEnd=2, height={"band": 0.7}).encode(
         x=alt.X("mean:Q", title="mean activation", axis=alt.Axis(tickCount=4, grid=False)),
         color=alt.condition("datum.focus", alt.value(FOCUS), alt.value(QUIET)),
@@ -131,14 +124,7 @@ def probability_bars(
             "truth": [i == truth for i in order],
         }
     )
-    base = alt.Chart(frame).encode(
-        y=alt.Y(
-            "class:N",
-            sort=list(frame["class"]),
-            title=None,
-            axis=alt.Axis(labelLimit=110, labelOverlap=False, ticks=False, domain=False),
-        )
-    )
+    base = alt.Chart(frame).encode(y=_class_rows(frame["class"]))
     bars = base.mark_bar(cornerRadiusEnd=2, height={"band": 0.65}).encode(
         x=alt.X("probability:Q", axis=None, scale=alt.Scale(domain=[0, 1.45])),
         color=alt.condition("datum.truth", alt.value(FOCUS), alt.value(QUIET)),
@@ -204,6 +190,12 @@ def layers_chart(
         .encode(x=x, y=y)
     )
     return alt.LayerChart(layer=[ticks, here], height=320)
+
+
+def _class_rows(names: Iterable[str]) -> alt.Y:
+    """One row a class, in this order."""
+    axis = alt.Axis(labelLimit=110, labelOverlap=False, ticks=False, domain=False)
+    return alt.Y("class:N", sort=list(names), title=None, axis=axis)
 
 
 def _crossed(classes: Sequence[str], forgotten: Collection[int]) -> list[str]:

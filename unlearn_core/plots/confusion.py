@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import CROSS, FORGOTTEN, NOISE, RETAINED, class_axis, described, marked
+from unlearn_core.plots.marks import CROSS, FORGOTTEN, NOISE, RETAINED, Rows, class_axis, described, marked
 
 CELL = "cell"
 _WRITTEN = 12
@@ -17,9 +17,7 @@ TITLES = {
 }
 
 
-def confusion(
-    rows: Sequence[Mapping[str, Any]], value: str, forgotten: Sequence[str], selected: str = ""
-) -> alt.LayerChart:
+def confusion(rows: Rows, value: str, forgotten: Sequence[str], selected: str = "") -> alt.LayerChart:
     """True class by answer; a click on a cell selects it under the name `CELL`.
 
     Args:
@@ -32,9 +30,9 @@ def confusion(
     names = list(dict.fromkeys(r["true"] for r in rows))
     labels = {name: marked(name, name in set(forgotten)) for name in names}
     table["from"], table["to"] = table["true"].map(labels), table["answer"].map(labels)
-    table["told"] = [_told(r, value) for r in rows]
+    table["text"] = [_text(r, value) for r in rows]
     table["strong"] = _strong(table[value], value)
-    table["chosen"] = table["cell"] == selected
+    table["selected"] = table["cell"] == selected
     side = max(9, min(34, 380 // len(names)))
     picked = alt.selection_point(name=CELL, fields=["cell"], on="click", empty=False, clear=False)
     order = list(labels.values())
@@ -50,8 +48,8 @@ def confusion(
         base.mark_rect(cursor="pointer", cornerRadius=2)
         .encode(
             color=_colour(table, value),
-            stroke=alt.condition(alt.datum.chosen, alt.value(FORGOTTEN), alt.value(None)),
-            strokeWidth=alt.condition(alt.datum.chosen, alt.value(3), alt.value(0)),
+            stroke=alt.condition(alt.datum.selected, alt.value(FORGOTTEN), alt.value(None)),
+            strokeWidth=alt.condition(alt.datum.selected, alt.value(3), alt.value(0)),
             tooltip=[
                 alt.Tooltip("true:N", title="true class"),
                 alt.Tooltip("answer:N"),
@@ -65,23 +63,23 @@ def confusion(
     if len(names) > _WRITTEN:
         return described(alt.layer(cells), alt_text(rows, value))
     on_strong = (
-        base.transform_filter(alt.datum.strong).mark_text(fontSize=11, color="white").encode(text="told:N")
+        base.transform_filter(alt.datum.strong).mark_text(fontSize=11, color="white").encode(text="text:N")
     )
-    on_weak = base.transform_filter(~alt.datum.strong).mark_text(fontSize=11).encode(text="told:N")
+    on_weak = base.transform_filter(~alt.datum.strong).mark_text(fontSize=11).encode(text="text:N")
     return described(alt.layer(cells, on_strong, on_weak), alt_text(rows, value))
 
 
-def destinations(rows: Sequence[Mapping[str, Any]], most: int = 12) -> alt.LayerChart:
+def destinations(rows: Rows, most: int = 12) -> alt.LayerChart:
     """What the forgotten class's images are taken for now: bars of images, a tick where it stood before.
 
     Args:
         rows: From `comparison.destinations`.
         most: How many answers are drawn.
     """
-    shown = list(rows)[:most]
-    table = pd.DataFrame(shown)
-    table["label"] = [marked(r["answer"], r["forgotten"]) for r in shown]
-    table["told"] = [f"{r['after']} ({r['share']:.0f} %)" for r in shown]
+    leading = list(rows)[:most]
+    table = pd.DataFrame(leading)
+    table["label"] = [marked(r["answer"], r["forgotten"]) for r in leading]
+    table["text"] = [f"{r['after']} ({r['share']:.0f} %)" for r in leading]
     base = alt.Chart(table, height=alt.Step(26)).encode(
         alt.Y(
             "label:N", sort=list(table["label"]), axis=class_axis("answered now", ticks=False, domain=False)
@@ -102,14 +100,14 @@ def destinations(rows: Sequence[Mapping[str, Any]], most: int = 12) -> alt.Layer
         base.transform_filter(alt.datum.before > 0)
         .mark_tick(thickness=2, size=20, color=NOISE)
         .encode(alt.X("before:Q")),
-        base.mark_text(align="left", dx=6, fontSize=12).encode(alt.X("after:Q"), text="told:N"),
+        base.mark_text(align="left", dx=6, fontSize=12).encode(alt.X("after:Q"), text="text:N"),
     )
-    first = shown[0] if shown else None
-    told = f"most go to {first['answer']} ({first['share']:.0f} %)" if first else "there are none"
-    return described(chart, f"Where the forgotten class's test images go now: {told}.")
+    first = leading[0] if leading else None
+    most_of_them = f"most go to {first['answer']} ({first['share']:.0f} %)" if first else "there are none"
+    return described(chart, f"Where the forgotten class's test images go now: {most_of_them}.")
 
 
-def alt_text(rows: Sequence[Mapping[str, Any]], value: str) -> str:
+def alt_text(rows: Rows, value: str) -> str:
     """What the matrix shows, as a sentence."""
     if value == "difference":
         most = max(rows, key=lambda r: abs(r["difference"]))
@@ -120,7 +118,7 @@ def alt_text(rows: Sequence[Mapping[str, Any]], value: str) -> str:
     return f"Confusion matrix; the most frequent mistake is {most['true']} answered {most['answer']}: {most[value]:.0f} %."
 
 
-def _told(row: Mapping[str, Any], value: str) -> str:
+def _text(row: Mapping[str, Any], value: str) -> str:
     if value == "difference":
         return f"{row['difference']:+.0f}".replace("-", "−") if abs(row["difference"]) >= 0.5 else ""
     count = row["before" if value == "before_share" else "after"]

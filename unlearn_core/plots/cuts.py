@@ -1,22 +1,19 @@
 """How many channels of each layer go."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import FORGOTTEN, NOISE, described
+from unlearn_core.plots.marks import FORGOTTEN, NOISE, Rows, described
 
 
-def cuts(rows: Sequence[Mapping[str, Any]]) -> alt.LayerChart:
+def cuts(rows: Rows) -> alt.LayerChart:
     """A bar a layer: channels that go over all its channels; solid where cut out, striped border where silenced.
 
     Args:
         rows: From `comparison.cuts`.
     """
     table = pd.DataFrame(rows)
-    table["told"] = [f"{r['pruned']} of {r['size']} {r['how']}" for r in rows]
+    table["text"] = [f"{r['pruned']} of {r['size']} {r['how']}" for r in rows]
     table["end"] = [r["size"] for r in rows]
     base = alt.Chart(table, height=alt.Step(22)).encode(
         alt.Y("layer:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=180)),
@@ -33,7 +30,7 @@ def cuts(rows: Sequence[Mapping[str, Any]]) -> alt.LayerChart:
             fillOpacity=alt.condition("datum.how == 'cut out'", alt.value(1), alt.value(0.35)),
             strokeDash=alt.condition("datum.how == 'cut out'", alt.value([1, 0]), alt.value([4, 2])),
         ),
-        base.mark_text(align="left", dx=6, fontSize=12).encode(alt.X("end:Q"), text="told:N"),
+        base.mark_text(align="left", dx=6, fontSize=12).encode(alt.X("end:Q"), text="text:N"),
     )
     total = sum(r["pruned"] for r in rows)
     return described(

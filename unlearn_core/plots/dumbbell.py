@@ -1,6 +1,6 @@
 """Accuracy by class of two models: a dumbbell a class, with 95 % intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
@@ -10,6 +10,7 @@ from unlearn_core.plots.marks import (
     FORGOTTEN,
     NOISE,
     RETAINED,
+    Rows,
     class_axis,
     described,
     marked,
@@ -20,16 +21,14 @@ from unlearn_core.words import listed
 MOST_ROWS = 24
 
 
-def most_telling(rows: Sequence[Mapping[str, Any]], most: int = MOST_ROWS) -> list[Mapping[str, Any]]:
+def most_telling(rows: Rows, most: int = MOST_ROWS) -> list[Mapping[str, Any]]:
     """The forgotten classes, then those that changed most; in the model's order. All when they are few."""
     ranked = sorted(rows, key=lambda r: (not r["forgotten"], -abs(r["difference"])))[:most]
-    chosen = {r["class"] for r in ranked}
-    return [r for r in rows if r["class"] in chosen]
+    names = {r["class"] for r in ranked}
+    return [r for r in rows if r["class"] in names]
 
 
-def dumbbell(
-    rows: Sequence[Mapping[str, Any]], before: str = "before", after: str = "after"
-) -> alt.LayerChart:
+def dumbbell(rows: Rows, before: str = "before", after: str = "after") -> alt.LayerChart:
     """One row a class: a ring before, a disc after (a cross where forgotten), whiskers of 95 %, grey within noise.
 
     Args:
@@ -42,7 +41,7 @@ def dumbbell(
     table["kind"] = [
         "forgotten" if r["forgotten"] else "within noise" if r["noise"] else "changed" for r in rows
     ]
-    table["told"] = [f"{r['difference']:+.1f}".replace("-", "−") for r in rows]
+    table["change"] = [f"{r['difference']:+.1f}".replace("-", "−") for r in rows]
     base = alt.Chart(table, height=alt.Step(26)).encode(
         y=alt.Y("label:N", sort=list(table["label"]), axis=class_axis(None, ticks=False, domain=False)),
         color=alt.Color(
@@ -82,12 +81,12 @@ def dumbbell(
             ),
             angle=alt.condition("datum.kind == 'forgotten'", alt.value(45), alt.value(0)),
         ),
-        base.mark_text(align="left", dx=16, fontSize=12).encode(x=alt.value("width"), text="told:N"),
+        base.mark_text(align="left", dx=16, fontSize=12).encode(x=alt.value("width"), text="change:N"),
     )
     return described(chart, alt_text(rows, before, after))
 
 
-def alt_text(rows: Sequence[Mapping[str, Any]], before: str, after: str) -> str:
+def alt_text(rows: Rows, before: str, after: str) -> str:
     """What the chart shows, as a sentence."""
     gone = [f"{r['class']} {r['before']:.0f} to {r['after']:.0f} %" for r in rows if r["forgotten"]]
     moved = [f"{r['class']} {r['difference']:+.0f}" for r in rows if not r["forgotten"] and not r["noise"]]

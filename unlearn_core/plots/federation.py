@@ -1,15 +1,12 @@
 """Charts of a federation: who holds what, and who trained in which round."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
 
 from unlearn_core.plots.colors import ACCENT, FOCUS, QUIET, SEQUENTIAL
-from unlearn_core.plots.marks import CROSS, FORGOTTEN, RETAINED, class_axis, described, marked
-
-Rows = Sequence[Mapping[str, Any]]
+from unlearn_core.plots.marks import CROSS, FORGOTTEN, RETAINED, Rows, class_axis, described, marked
 
 MOST_BUBBLES = 30
 """More clients than this are drawn as a heatmap."""
@@ -48,9 +45,9 @@ def holdings(rows: Rows, classes: Sequence[str]) -> alt.LayerChart:
 def holdings_alt(rows: Rows, clients: int) -> str:
     """What the picture shows, as a sentence."""
     hidden = [r for r in rows if r["forget"] and r["images"]]
-    told = f" {len({r['client'] for r in hidden})} clients carry a class to forget." if hidden else ""
+    carriers = f" {len({r['client'] for r in hidden})} clients carry a class to forget." if hidden else ""
     largest = max((r["images"] for r in rows), default=0)
-    return f"Images of each class at each of {clients} clients, up to {largest} in one place.{told}"
+    return f"Images of each class at each of {clients} clients, up to {largest} in one place.{carriers}"
 
 
 def _bubbles(base: alt.Chart, rows: Rows, clients: int) -> list[alt.Chart]:
@@ -146,5 +143,5 @@ def participation(rows: Rows) -> alt.LayerChart:
 def participation_alt(rows: Rows) -> str:
     """Who trained and who didn't, as a sentence."""
     counts = {s: sum(r["state"] == s for r in rows) for s in ("trained", "dropped", "rejected", "not asked")}
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    return f"Training by round and client: {told}."
+    parts = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return f"Training by round and client: {parts}."

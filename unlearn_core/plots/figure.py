@@ -1,7 +1,6 @@
 """A result as one picture for slides and papers: the ladder and the classes."""
 
 import io
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,7 @@ from matplotlib.figure import Figure
 
 from unlearn_core.plots.dumbbell import most_telling
 from unlearn_core.plots.ladder import order
-from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, marked
-
-Rows = Sequence[Mapping[str, Any]]
+from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, Rows, marked
 
 
 def result_png(title: str, ladder: Rows, classes: Rows) -> bytes:
@@ -22,13 +19,13 @@ def result_png(title: str, ladder: Rows, classes: Rows) -> bytes:
         ladder: From `comparison.ladder`.
         classes: From `comparison.per_class`.
     """
-    shown = most_telling(classes)
-    figure = Figure(figsize=(12, max(4.5, 0.32 * len(shown) + 1.6)), layout="constrained")
+    telling = most_telling(classes)
+    figure = Figure(figsize=(12, max(4.5, 0.32 * len(telling) + 1.6)), layout="constrained")
     left, right = figure.subplots(1, 2)
     # A class may be called "$x$": names are text here, not formulas.
     figure.suptitle(title.replace("$", r"\$"), fontsize=12, wrap=True)
     _ladder(left, ladder)
-    _classes(right, shown)
+    _classes(right, telling)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=150)
     return file.getvalue()

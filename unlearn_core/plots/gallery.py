@@ -48,7 +48,7 @@ def gallery(
         clickable: Whether a click means anything.
     """
     rows = max(1, -(-len(tiles) // columns))
-    x, y = _place("x", [0, columns]), _place("y", [rows, 0])
+    x, y = _position("x", [0, columns]), _position("y", [rows, 0])
     side = {"expr": f"min(width / {columns} - 6, {row_height - 20})"}
     picture = {
         "type": "image",
@@ -73,7 +73,7 @@ def gallery(
     }
 
 
-def _place(field: str, domain: Sequence[int]) -> dict[str, Any]:
+def _position(field: str, domain: Sequence[int]) -> dict[str, Any]:
     return {"field": field, "type": "quantitative", "axis": None, "scale": {"domain": domain, "nice": False}}
 
 
@@ -83,9 +83,9 @@ def _frames(columns: int, rows: int) -> dict[str, Any]:
     return {
         "mark": {"type": "rect", "fillOpacity": 0.001, "cornerRadius": 3, "strokeWidth": 2.5},
         "encoding": {
-            "x": _place("left", [0, columns]),
+            "x": _position("left", [0, columns]),
             "x2": {"field": "right"},
-            "y": _place("top", [rows, 0]),
+            "y": _position("top", [rows, 0]),
             "y2": {"field": "bottom"},
             "stroke": {**stroke, "scale": {"domain": kinds, "range": ["transparent", FOCUS, ACCENT]}},
             "strokeDash": {**stroke, "scale": {"domain": kinds, "range": [[1, 0], [4, 3], [1, 0]]}},

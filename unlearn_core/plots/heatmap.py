@@ -61,74 +61,76 @@ def columns_a_page(num_classes: int) -> int:
     return max(1, min(_MOST_COLUMNS, MOST_CELLS // max(1, num_classes)))
 
 
-def heatmap_chart(shown: Heatmap, high: float = 0.0) -> alt.LayerChart:
+def heatmap_chart(heatmap: Heatmap, high: float = 0.0) -> alt.LayerChart:
     """Rows are classes, columns channels; a click returns `[{"row": ..., "channel": ...}]` under the selection's name.
 
     `high` is the scale's upper end, for heatmaps that are to be compared; 0 takes the highest value.
     """
-    frame = heatmap_frame(shown)
-    high = high or float(np.nanmax(shown.values, initial=0.0)) or 1.0
+    frame = heatmap_frame(heatmap)
+    high = high or float(np.nanmax(heatmap.values, initial=0.0)) or 1.0
     x = alt.X(
-        "channel:O", sort=list(shown.channels), title="channel", axis=_channel_axis(len(shown.channels))
+        "channel:O", sort=list(heatmap.channels), title="channel", axis=_channel_axis(len(heatmap.channels))
     )
-    y = alt.Y("label:N", sort=_row_order(shown), title=None, axis=_class_axis(shown))
+    y = alt.Y("label:N", sort=_row_order(heatmap), title=None, axis=_class_axis(heatmap))
     click = alt.selection_point(name=SELECTION, fields=["row", "channel"], toggle=False)
     cells = (
         alt.Chart(frame)
         .mark_rect()
-        .encode(x=x, y=y, color=_color(shown.metric, high), tooltip=_tooltip(shown.metric))
+        .encode(x=x, y=y, color=_color(heatmap.metric, high), tooltip=_tooltip(heatmap.metric))
         .add_params(click)
     )
-    marks = [_dead(frame, x, y), _focus_row(frame, y), _pruned(shown, frame, x, y), _framed(frame, x, y)]
-    height = max(180, min(32, 900 // max(1, len(shown.classes))) * (len(shown.classes) + 1)) + 80
+    marks = [_dead(frame, x, y), _focus_row(frame, y), _pruned(heatmap, frame, x, y), _framed(frame, x, y)]
+    height = max(180, min(32, 900 // max(1, len(heatmap.classes))) * (len(heatmap.classes) + 1)) + 80
     return alt.LayerChart(layer=[cells, *[m for m in marks if m is not None]], height=height)
 
 
-def heatmap_frame(shown: Heatmap) -> pd.DataFrame:
+def heatmap_frame(heatmap: Heatmap) -> pd.DataFrame:
     """One row a cell: what the chart draws, and its table."""
-    k = len(shown.classes)
-    channels = list(shown.channels)
-    values = shown.values[:, channels]
+    k = len(heatmap.classes)
+    channels = list(heatmap.channels)
+    values = heatmap.values[:, channels]
     cells = pd.DataFrame(
         {
             "row": np.repeat(np.arange(k), len(channels)),
-            "label": np.repeat(_labels(shown), len(channels)),
-            "class": np.repeat(np.asarray(shown.classes, dtype=object), len(channels)),
+            "label": np.repeat(_labels(heatmap), len(channels)),
+            "class": np.repeat(np.asarray(heatmap.classes, dtype=object), len(channels)),
             "channel": np.tile(channels, k),
             "value": values.ravel(),
         }
     )
-    cells["pruned"] = cells["channel"].isin(list(shown.pruned))
-    cells["dead"] = cells["channel"].isin(list(shown.dead))
-    cells["focus"] = cells["row"] == shown.focus
-    cells["framed"] = (cells["row"] == shown.cell[0]) & (cells["channel"] == shown.cell[1])
+    cells["pruned"] = cells["channel"].isin(list(heatmap.pruned))
+    cells["dead"] = cells["channel"].isin(list(heatmap.dead))
+    cells["focus"] = cells["row"] == heatmap.focus
+    cells["framed"] = (cells["row"] == heatmap.cell[0]) & (cells["channel"] == heatmap.cell[1])
     return cells
 
 
-def heatmap_alt(shown: Heatmap, layer: str) -> str:
+def heatmap_alt(heatmap: Heatmap, layer: str) -> str:
     """What is to be seen, in a sentence."""
-    best = ranked(shown.values[shown.focus])[0]
-    value = shown.values[shown.focus, best]
+    best = ranked(heatmap.values[heatmap.focus])[0]
+    value = heatmap.values[heatmap.focus, best]
     return (
-        f"Heatmap of {LABELS[shown.metric]} in {layer}: {len(shown.classes)} classes by {len(shown.channels)} channels, "
-        f"sorted by {shown.classes[shown.focus]}, whose highest channel is {best} with {value:.4g}."
+        f"Heatmap of {LABELS[heatmap.metric]} in {layer}: {len(heatmap.classes)} classes by {len(heatmap.channels)} channels, "
+        f"sorted by {heatmap.classes[heatmap.focus]}, whose highest channel is {best} with {value:.4g}."
     )
 
 
-def _labels(shown: Heatmap) -> list[str]:
-    return [f"✕ {name}" if i in shown.forgotten else name for i, name in enumerate(shown.classes)]
+def _labels(heatmap: Heatmap) -> list[str]:
+    return [f"✕ {name}" if i in heatmap.forgotten else name for i, name in enumerate(heatmap.classes)]
 
 
-def _row_order(shown: Heatmap) -> list[str]:
-    return [*([_CUT_ROW] if shown.pruned else []), *_labels(shown)]
+def _row_order(heatmap: Heatmap) -> list[str]:
+    return [*([_CUT_ROW] if heatmap.pruned else []), *_labels(heatmap)]
 
 
 _CUT_ROW = "would prune"
 
 
-def _class_axis(shown: Heatmap) -> alt.Axis:
+def _class_axis(heatmap: Heatmap) -> alt.Axis:
     strong = alt.condition(
-        f"datum.value === {json.dumps(_labels(shown)[shown.focus])}", alt.value("bold"), alt.value("normal")
+        f"datum.value === {json.dumps(_labels(heatmap)[heatmap.focus])}",
+        alt.value("bold"),
+        alt.value("normal"),
     )
     return alt.Axis(
         labelLimit=140, labelFontWeight=strong, ticks=False, domain=False, labelFontSize=12, labelPadding=6
@@ -183,17 +185,17 @@ def _framed(frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart | None:
     return None if cell.empty else alt.Chart(cell).mark_rect(**mark).encode(x=x, y=y)  # type: ignore[arg-type]
 
 
-def _pruned(shown: Heatmap, frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart | alt.LayerChart | None:
+def _pruned(heatmap: Heatmap, frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart | alt.LayerChart | None:
     """Crosses over the channels that go, and the cut line where they stand side by side."""
-    gone = [c for c in shown.channels if c in shown.pruned]
+    gone = [c for c in heatmap.channels if c in heatmap.pruned]
     if not gone:
         return None
     crosses = pd.DataFrame({"channel": gone, "label": _CUT_ROW})
     marks = (
         alt.Chart(crosses).mark_text(text="✕", color=ACCENT, fontSize=11, fontWeight="bold").encode(x=x, y=y)
     )
-    if list(shown.channels[: len(gone)]) != gone or len(gone) == len(shown.channels):
+    if list(heatmap.channels[: len(gone)]) != gone or len(gone) == len(heatmap.channels):
         return marks
-    end = alt.X("channel:O", sort=list(shown.channels), bandPosition=1)
+    end = alt.X("channel:O", sort=list(heatmap.channels), bandPosition=1)
     line = alt.Chart(crosses.tail(1)).mark_rule(color=ACCENT, strokeWidth=2, strokeDash=[5, 3]).encode(x=end)
     return alt.LayerChart(layer=[marks, line])

@@ -1,23 +1,22 @@
 """The ladder: accuracy on forgotten and retained classes from the original over the pruned model to the last epoch."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, described, percent_axis
+from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, Rows, described, percent_axis
 
 _GROUPS = alt.Scale(domain=["forgotten", "retained"], range=[FORGOTTEN, RETAINED])
 _SHAPES = alt.Scale(domain=["forgotten", "retained"], range=["cross", "circle"])
 
 
 def ladder(
-    rows: Sequence[Mapping[str, Any]],
-    controls: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    rows: Rows,
+    controls: Mapping[str, Rows] | None = None,
     share: bool = False,
 ) -> alt.LayerChart:
-    """Lines with 95 % bands over the rungs; a control's course is dashed.
+    """Lines with 95 % bands over the rungs; a control's line is dashed.
 
     Args:
         rows: From `comparison.ladder`.
@@ -63,7 +62,7 @@ def ladder(
     return described(alt.layer(*layers), alt_text(rows, share))
 
 
-def loss(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+def loss(rows: Rows) -> alt.Chart:
     """Loss over the steps of a stage; rows of step and loss."""
     chart = (
         alt.Chart(pd.DataFrame(rows), height=150)
@@ -83,27 +82,27 @@ def loss(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
 def order(*courses: Sequence[str]) -> list[str]:
     """The rungs of several courses in one order: original, pruned, then the epochs by number."""
     names = dict.fromkeys(name for course in courses for name in course)
-    return sorted(names, key=_place)
+    return sorted(names, key=_rank)
 
 
-def alt_text(rows: Sequence[Mapping[str, Any]], share: bool = False) -> str:
+def alt_text(rows: Rows, share: bool = False) -> str:
     """What the ladder shows, as a sentence."""
-    told = []
+    parts = []
     names = {"forgotten": "images to forget", "retained": "test images"} if share else {}
     for group in ("forgotten", "retained"):
         course = [f"{r['rung']} {r['accuracy']:.0f} %" for r in rows if r["group"] == group]
         if course:
-            told.append(f"{names.get(group, f'{group} classes')}: {', '.join(course)}")
-    return f"{'Accuracy' if share else 'Test accuracy'} by rung. {'; '.join(told)}."
+            parts.append(f"{names.get(group, f'{group} classes')}: {', '.join(course)}")
+    return f"{'Accuracy' if share else 'Test accuracy'} by rung. {'; '.join(parts)}."
 
 
-def _place(rung: str) -> tuple[int, int, str]:
+def _rank(rung: str) -> tuple[int, int, str]:
     first = {"original": 0, "pruned": 1}.get(rung, 2)
     number = rung.rpartition(" ")[2]
     return first, int(number) if number.isdigit() else 0, rung
 
 
-def _dashed(controls: Mapping[str, Sequence[Mapping[str, Any]]], x: alt.X, y: alt.Y) -> alt.Chart:
+def _dashed(controls: Mapping[str, Rows], x: alt.X, y: alt.Y) -> alt.Chart:
     """What the controls leave of the forgotten classes."""
     rows = [
         {**r, "control": name}
@@ -131,7 +130,7 @@ def _dashed(controls: Mapping[str, Sequence[Mapping[str, Any]]], x: alt.X, y: al
     )
 
 
-def _written(controls: Mapping[str, Sequence[Mapping[str, Any]]], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+def _written(controls: Mapping[str, Rows], x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """Each control's name at the end of its line, one below the other where lines end together."""
     texts = []
     for i, (name, course) in enumerate(controls.items()):

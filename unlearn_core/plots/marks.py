@@ -1,5 +1,6 @@
 """What the charts of results have in common: the forgotten class's cross, and colours that hold on light and dark."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -9,6 +10,9 @@ FORGOTTEN = "#D55E00"
 RETAINED = "#2F86C1"
 NOISE = "#8C8C8C"
 CROSS = "✕"
+
+Rows = Sequence[Mapping[str, Any]]
+"""What a chart draws: values by name, a row for each mark."""
 
 
 def marked(name: str, forgotten: bool) -> str:

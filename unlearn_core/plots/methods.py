@@ -8,10 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import NOISE, class_axis, described, marked, percent_axis
+from unlearn_core.plots.marks import NOISE, Rows, class_axis, described, marked, percent_axis
 from unlearn_core.words import listed
-
-Lines = Sequence[Mapping[str, Any]]
 
 MOST_LINES = 6
 """More can't be told apart."""
@@ -33,7 +31,7 @@ _STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """One axis: what stands at its inner end, what at its rim, and what it says of itself. Time is logarithmic."""
 
     low: float
@@ -41,7 +39,7 @@ class Scale:
     label: str
     log: bool = False
 
-    def place(self, value: float | None) -> float | None:
+    def distance(self, value: float | None) -> float | None:
         """How far out a value lies, in [0, 1]; None where there is none."""
         if value is None:
             return None
@@ -49,26 +47,26 @@ class Scale:
         return min(1.0, max(0.0, (here - low) / (high - low)))
 
 
-def scales(lines: Lines) -> dict[str, Scale]:
+def axes_of(lines: Rows) -> dict[str, Axis]:
     """The axes that show these lines best, each with its ends in its label.
 
     Args:
         lines: `ua`, `mia`, `ra`, `ta` in per cent and `time` as a share of retraining's; None for what is unknown.
     """
-    found = {}
+    by_name = {}
     for name, title in AXES.items():
         known = [float(line[name]) for line in lines if line[name] is not None]
-        found[name] = _time_scale(known) if name == "time" else _percent_scale(title, known)
-    return found
+        by_name[name] = _time_axis(known) if name == "time" else _percent_axis(title, known)
+    return by_name
 
 
-def five_axes(lines: Lines) -> alt.LayerChart:
+def five_axes(lines: Rows) -> alt.LayerChart:
     """A closed line a method over five axes; the retrained model is grey and wide, controls are dashed.
 
     Args:
         lines: `name`, `kind` (reference, method, control), the measures as in `scales`.
     """
-    axes = scales(lines)
+    axes = axes_of(lines)
     rows = [row for line in lines for row in _closed(line, axes)]
     names = [str(line["name"]) for line in lines]
     x = alt.X("x:Q", scale=alt.Scale(domain=[-1.45, 1.45]), axis=None)
@@ -82,7 +80,7 @@ def five_axes(lines: Lines) -> alt.LayerChart:
         ),
     )
     reference = alt.condition("datum.kind == 'reference'", alt.value(6), alt.value(2.2))
-    tooltip = [alt.Tooltip(f"{f}:N", title=t) for f, t in (("name", ""), ("axis", ""), ("told", "value"))]
+    tooltip = [alt.Tooltip(f"{f}:N", title=t) for f, t in (("name", ""), ("axis", ""), ("text", "value"))]
     layers = [
         *_web(axes, x, y),
         base.mark_line().encode(order="order:Q", strokeDash=dash, strokeWidth=reference),
@@ -91,7 +89,7 @@ def five_axes(lines: Lines) -> alt.LayerChart:
     return described(alt.layer(*layers).properties(width=420, height=376), axes_alt(lines))
 
 
-def class_bars(rows: Lines, lines: Lines) -> alt.LayerChart:
+def accuracy_bars(rows: Rows, lines: Rows) -> alt.LayerChart:
     """Bars of test accuracy, a group a class and a bar a method, with 95 % whiskers; forgotten classes have a cross.
 
     Args:
@@ -125,56 +123,56 @@ def class_bars(rows: Lines, lines: Lines) -> alt.LayerChart:
     return described(chart, classes_alt(rows, names))
 
 
-def telling_classes(rows: Lines, most: int = MOST_CLASSES) -> list[Mapping[str, Any]]:
+def telling_classes(rows: Rows, most: int = MOST_CLASSES) -> list[Mapping[str, Any]]:
     """The rows of the forgotten classes, then of those on which the methods differ most; in the model's order."""
     classes = dict.fromkeys(r["class"] for r in rows)
     spread = {c: _spread([r for r in rows if r["class"] == c]) for c in classes}
-    chosen = set(sorted(classes, key=lambda c: spread[c], reverse=True)[:most])
-    return [r for r in rows if r["class"] in chosen]
+    widest = set(sorted(classes, key=lambda c: spread[c], reverse=True)[:most])
+    return [r for r in rows if r["class"] in widest]
 
 
-def axes_alt(lines: Lines) -> str:
+def axes_alt(lines: Rows) -> str:
     """What the five axes show, as a sentence."""
-    told = [f"{line['name']}: {', '.join(_told(name, line[name]) for name in AXES)}" for line in lines]
-    return f"Five axes, {', '.join(AXES.values())} as a share of retraining's. {'; '.join(told)}."
+    parts = [f"{line['name']}: {', '.join(_worded(name, line[name]) for name in AXES)}" for line in lines]
+    return f"Five axes, {', '.join(AXES.values())} as a share of retraining's. {'; '.join(parts)}."
 
 
-def classes_alt(rows: Lines, names: Sequence[str]) -> str:
+def classes_alt(rows: Rows, names: Sequence[str]) -> str:
     """What the bars show of the forgotten classes and of the worst other one, as a sentence."""
-    told = []
+    parts = []
     for name in names:
         mine = [r for r in rows if r["name"] == name and r["accuracy"] is not None]
         gone = [f"{r['class']} {r['accuracy']:.0f} %" for r in mine if r["forgotten"]]
         worst = min((r for r in mine if not r["forgotten"]), key=lambda r: r["accuracy"], default=None)
         low = f"lowest other {worst['class']} {worst['accuracy']:.0f} %" if worst else ""
-        told.append(f"{name}: {', '.join(filter(None, (f'forgotten {listed(gone)}' if gone else '', low)))}")
-    return f"Test accuracy by class. {'; '.join(told)}."
+        parts.append(f"{name}: {', '.join(filter(None, (f'forgotten {listed(gone)}' if gone else '', low)))}")
+    return f"Test accuracy by class. {'; '.join(parts)}."
 
 
-def _percent_scale(title: str, known: Sequence[float]) -> Scale:
+def _percent_axis(title: str, known: Sequence[float]) -> Axis:
     low, high = min(known, default=0.0), max(known, default=100.0)
     step = 10 if high - low > 10 else 5
     top = min(100.0, step * math.ceil(max(high, step) / step))
     bottom = max(0.0, step * math.floor((low - (high - low) / 4) / step))
     bottom = min(bottom, top - step)
-    return Scale(bottom, top, f"{title}: {bottom:g} to {top:g} %")
+    return Axis(bottom, top, f"{title}: {bottom:g} to {top:g} %")
 
 
-def _time_scale(known: Sequence[float]) -> Scale:
+def _time_axis(known: Sequence[float]) -> Axis:
     slowest, fastest = max([1.0, *known]), max(_FASTEST, min([0.1, *known]))
     fastest = 10 ** math.floor(math.log10(fastest) + 1e-9)
-    return Scale(slowest, fastest, f"Run time: {100 * slowest:.0f} to {100 * fastest:.3g} %, log", True)
+    return Axis(slowest, fastest, f"Run time: {100 * slowest:.0f} to {100 * fastest:.3g} %, log", True)
 
 
-def _closed(line: Mapping[str, Any], axes: Mapping[str, Scale]) -> list[dict[str, Any]]:
+def _closed(line: Mapping[str, Any], axes: Mapping[str, Axis]) -> list[dict[str, Any]]:
     """The corners of a line, the first one again at its end; an unknown value leaves it open."""
     rows = []
     for order, name in enumerate([*AXES, next(iter(AXES))]):
-        place = axes[name].place(line[name])
-        radius = None if place is None else _HOLE + (1 - _HOLE) * place
+        distance = axes[name].distance(line[name])
+        radius = None if distance is None else _HOLE + (1 - _HOLE) * distance
         where = _at(order, radius) if radius is not None else {"x": None, "y": None}
         rows.append({**where, "order": order, "name": str(line["name"]), "kind": line["kind"], "axis": AXES[name],
-                     "told": _told(name, line[name])})  # fmt: skip
+                     "text": _worded(name, line[name])})  # fmt: skip
     return rows
 
 
@@ -183,7 +181,7 @@ def _at(order: int, radius: float) -> dict[str, float]:
     return {"x": radius * math.sin(angle), "y": radius * math.cos(angle)}
 
 
-def _web(axes: Mapping[str, Scale], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+def _web(axes: Mapping[str, Axis], x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """The rings, the spokes, and what stands at each rim."""
     corners = range(len(axes) + 1)
     rings = [
@@ -213,7 +211,7 @@ def _wrapped(labels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _colored(lines: Lines) -> alt.Color:
+def _colored(lines: Rows) -> alt.Color:
     names = [str(line["name"]) for line in lines]
     others = iter(_COLORS)
     range_ = [NOISE if line["kind"] == "reference" else next(others, _COLORS[-1]) for line in lines]
@@ -230,13 +228,13 @@ def _colored(lines: Lines) -> alt.Color:
     return alt.Color("name:N", scale=alt.Scale(domain=names, range=range_), legend=legend)
 
 
-def _shaped(lines: Lines) -> alt.Shape:
+def _shaped(lines: Rows) -> alt.Shape:
     names = [str(line["name"]) for line in lines]
     shapes = [_SHAPES[i % len(_SHAPES)] for i in range(len(names))]
     return alt.Shape("name:N", scale=alt.Scale(domain=names, range=shapes), legend=None)
 
 
-def _spread(rows: Lines) -> tuple[bool, float]:
+def _spread(rows: Rows) -> tuple[bool, float]:
     known = [float(r["accuracy"]) for r in rows if r["accuracy"] is not None]
     return any(r["forgotten"] for r in rows), max(known, default=0.0) - min(known, default=0.0)
 
@@ -245,7 +243,7 @@ def _short(labels: Sequence[str]) -> bool:
     return max(map(len, labels), default=0) * len(dict.fromkeys(labels)) <= 60
 
 
-def _told(name: str, value: float | None) -> str:
+def _worded(name: str, value: float | None) -> str:
     if value is None:
         return f"{AXES[name]} unknown"
     return f"{AXES[name]} {100 * value:.3g} %" if name == "time" else f"{AXES[name]} {value:.1f} %"

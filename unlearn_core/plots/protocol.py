@@ -1,16 +1,15 @@
 """The protocol of a federated run as a diagram that fills with numbers as they become known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from unlearn_core.plots.colors import ACCENT
-from unlearn_core.plots.marks import NOISE, RETAINED, described
+from unlearn_core.plots.marks import NOISE, RETAINED, Rows, described
 
-Rows = Sequence[Mapping[str, Any]]
-Found = list[dict[str, Any]]
+Marks = list[dict[str, Any]]
 
 _COLOURS = {"working": ACCENT, "done": RETAINED, "waiting": NOISE}
 _MOST_DOTS = 20  # more clients don't fit a box as dots
@@ -66,11 +65,11 @@ def protocol(rows: Rows, clients: int, ink: str) -> alt.LayerChart:
 
 def alt_text(rows: Rows) -> str:
     """How far the protocol is, as a sentence."""
-    told = [f"{r['title']}: {r['clients'] or r['server']}, {r['state']}" for r in rows]
-    return f"Protocol between server and clients. {'; '.join(told)}."
+    parts = [f"{r['title']}: {r['clients'] or r['server']}, {r['state']}" for r in rows]
+    return f"Protocol between server and clients. {'; '.join(parts)}."
 
 
-def _chart(rows: Found) -> alt.Chart:
+def _chart(rows: Marks) -> alt.Chart:
     return alt.Chart(pd.DataFrame(rows))
 
 
@@ -81,7 +80,7 @@ def _box(row: Mapping[str, Any], edges: tuple[int, int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _boxes(boxes: Found, at: Mapping[str, Any]) -> list[alt.Chart]:
+def _boxes(boxes: Marks, at: Mapping[str, Any]) -> list[alt.Chart]:
     """Boxes; dashed where the step is still to come."""
     drawn = []
     for waits in (False, True):
@@ -101,7 +100,7 @@ def _arrow(row: Mapping[str, Any], way: str) -> dict[str, Any]:
     return {"x": x, "y": 36, "y2": 68, "tip": tip, "angle": angle, "colour": _COLOURS[row["state"]]}
 
 
-def _dots(row: Mapping[str, Any]) -> Found:
+def _dots(row: Mapping[str, Any]) -> Marks:
     """One dot a client in the box of a step: full once it has answered."""
     if not row["clients"]:
         return []
@@ -116,11 +115,11 @@ def _dots(row: Mapping[str, Any]) -> Found:
     ]  # fmt: skip
 
 
-def _texts(row: Mapping[str, Any]) -> Found:
+def _texts(row: Mapping[str, Any]) -> Marks:
     """Everything that is written in a step: title, what the server does, what is sent, who answered, how long."""
     middle = row["step"] + 0.5
     seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
-    found = [
+    texts = [
         {"x": middle, "y": 102, "text": row["title"], "style": "title"},
         {"x": middle, "y": 84 + 3 * row["server"].count("\n"), "text": row["server"], "style": "plain"},
         {"x": row["step"] + 0.15, "y": 52, "text": row["down_text"], "style": "sent"},
@@ -128,10 +127,10 @@ def _texts(row: Mapping[str, Any]) -> Found:
         {"x": middle, "y": 15, "text": row["clients"], "style": "plain"},
         {"x": middle, "y": 3, "text": seconds, "style": "plain"},
     ]
-    return [t for t in found if t["text"]]
+    return [t for t in texts if t["text"]]
 
 
-def _written(texts: Found, at: Mapping[str, Any], ink: str) -> list[alt.Chart]:
+def _written(texts: Marks, at: Mapping[str, Any], ink: str) -> list[alt.Chart]:
     drawn = []
     for style, options in _STYLES.items():
         own = [t for t in texts if t["style"] == style]

@@ -1,14 +1,21 @@
 """Unlearning against retraining on one axis, and plans against the exact one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, class_axis, described, marked, percent_axis
-
-Rows = Sequence[Mapping[str, Any]]
+from unlearn_core.plots.marks import (
+    FORGOTTEN,
+    NOISE,
+    RETAINED,
+    Rows,
+    class_axis,
+    described,
+    marked,
+    percent_axis,
+)
 
 QUANTITIES = {"rounds": "rounds", "seconds": "seconds of work", "megabytes": "megabytes sent, both ways"}
 _GROUPS = ["forgotten", "retained"]
@@ -68,17 +75,17 @@ def race(rows: Rows, quantity: str) -> alt.LayerChart:
 
 def race_alt(rows: Rows, quantity: str) -> str:
     """Where each run begins and ends, as a sentence."""
-    told = []
+    parts = []
     for run in dict.fromkeys(r["run"] for r in rows):
         for group in _GROUPS:
             course = [r for r in rows if r["run"] == run and r["group"] == group]
             if course:
                 end = course[-1]
-                told.append(
+                parts.append(
                     f"{run}, {group} classes: {course[0]['accuracy']:.0f} to {end['accuracy']:.0f} % after "
                     f"{end[quantity]:.3g} {quantity}"
                 )
-    return f"Test accuracy over {QUANTITIES[quantity]}. {'; '.join(told)}."
+    return f"Test accuracy over {QUANTITIES[quantity]}. {'; '.join(parts)}."
 
 
 def agreement_by_class(
@@ -109,8 +116,8 @@ def agreement_by_class(
         tooltip=["class:N", alt.Tooltip("share:Q", title="agreement, %", format=".1f")],
     )
     written = base.mark_text(align="left", dx=6, fontSize=12).encode(text=alt.Text("share:Q", format=".0f"))
-    told = ", ".join(f"{r['class']} {r['share']:.0f} %" for r in rows)
-    return described(alt.layer(bars, written, _chance(chance, "x")), f"Agreement of plans by class: {told}.")
+    parts = ", ".join(f"{r['class']} {r['share']:.0f} %" for r in rows)
+    return described(alt.layer(bars, written, _chance(chance, "x")), f"Agreement of plans by class: {parts}.")
 
 
 def agreement_of_clients(rows: Rows, chance: float) -> alt.LayerChart:
@@ -128,9 +135,11 @@ def agreement_of_clients(rows: Rows, chance: float) -> alt.LayerChart:
     )  # fmt: skip
     bars = base.mark_bar(size=13, cornerRadiusEnd=3, color=RETAINED)
     written = base.mark_text(align="left", dx=6, fontSize=12).encode(text=alt.Text("share:Q", format=".0f"))
-    told = ", ".join(f"client {r['client']} {100 * r['share']:.0f} %" for r in rows if r["share"] is not None)
+    parts = ", ".join(
+        f"client {r['client']} {100 * r['share']:.0f} %" for r in rows if r["share"] is not None
+    )
     return described(
-        alt.layer(bars, written, _chance(chance, "x")), f"Agreement of each client alone: {told}."
+        alt.layer(bars, written, _chance(chance, "x")), f"Agreement of each client alone: {parts}."
     )
 
 
@@ -145,7 +154,7 @@ def agreement_over(rows: Rows, name: str, title: str, own: float | None, chance:
         chance: The share to expect of random channels.
     """
     keys = [k for k in ("agreement", "low", "high") if any(k in r for r in rows)]
-    shown = [
+    measured = [
         {**r, **{k: 100 * r[k] for k in keys if r.get(k) is not None}}
         for r in rows
         if r["agreement"] is not None
@@ -159,7 +168,7 @@ def agreement_over(rows: Rows, name: str, title: str, own: float | None, chance:
     y = alt.Y(
         "agreement:Q", scale=alt.Scale(domain=[0, 100]), axis=percent_axis("agreement with the exact plan")
     )
-    base = alt.Chart(pd.DataFrame(shown, columns=[*(rows[0] if rows else ()),]), height=280).encode(x)  # fmt: skip
+    base = alt.Chart(pd.DataFrame(measured, columns=[*(rows[0] if rows else ()),]), height=280).encode(x)  # fmt: skip
     tooltip = [alt.Tooltip(f"{name}:Q"), alt.Tooltip("agreement:Q", title="agreement, %", format=".1f")]
     layers: list[Any] = [
         base.mark_line(strokeWidth=2.5, color=RETAINED).encode(y),
@@ -174,8 +183,8 @@ def agreement_over(rows: Rows, name: str, title: str, own: float | None, chance:
             mark.mark_rule(color=FORGOTTEN, strokeWidth=2),
             mark.mark_text(align="left", dx=6, fontSize=12).encode(y=alt.value(10), text="text:N"),
         ]
-    told = ", ".join(f"{r[name]:g}: {r['agreement']:.0f} %" for r in shown)
-    return described(alt.layer(*layers), f"Agreement with the exact plan over {title}. {told}.")
+    parts = ", ".join(f"{r[name]:g}: {r['agreement']:.0f} %" for r in measured)
+    return described(alt.layer(*layers), f"Agreement with the exact plan over {title}. {parts}.")
 
 
 def _chance(share: float, along: str) -> Any:

@@ -7,9 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import NOISE, RETAINED, described
-
-Rows = Sequence[Mapping[str, Any]]
+from unlearn_core.plots.marks import NOISE, RETAINED, Rows, described
 
 TITLES = {
     "ua": "unlearning accuracy UA, %",
@@ -39,7 +37,7 @@ def over_sparsity(
     """
     table = _table(rows, quantity)
     base = alt.Chart(table, height=_HEIGHT, title=_title(quantity))
-    x = alt.X("place:Q", axis=_axis(table), scale=alt.Scale(padding=12), title="sparsity, %")
+    x = alt.X("position:Q", axis=_axis(table), scale=alt.Scale(padding=12), title="sparsity, %")
     y = alt.Y("mean:Q", title=None, scale=_scale(quantity), axis=_values(table, quantity))
     grey = base.transform_filter(alt.datum.series == reference)
     others = base.transform_filter(alt.datum.series != reference)
@@ -57,25 +55,27 @@ def over_sparsity(
         ),
     ]
     if at is not None:
-        mark = alt.Chart(pd.DataFrame({"place": [_place(at)]}))
-        layers.insert(0, mark.mark_rule(strokeDash=[4, 4], color=NOISE, opacity=0.8).encode(alt.X("place:Q")))
+        mark = alt.Chart(pd.DataFrame({"position": [_position(at)]}))
+        layers.insert(
+            0, mark.mark_rule(strokeDash=[4, 4], color=NOISE, opacity=0.8).encode(alt.X("position:Q"))
+        )
     return described(alt.layer(*layers), over_alt(rows, quantity))
 
 
 def over_alt(rows: Rows, quantity: str) -> str:
     """Where each series begins and ends, as a sentence."""
-    told = []
+    parts = []
     for name in dict.fromkeys(r["series"] for r in rows):
         mine = sorted((r for r in rows if r["series"] == name), key=lambda r: r["sparsity"])
         ends = [f"{r['mean']:.1f} at {r['sparsity']:.4g} %" for r in (mine[0], mine[-1])]
-        told.append(f"{name} {' and '.join(dict.fromkeys(ends))}")
-    return f"{TITLES[quantity]} against sparsity. {'; '.join(told)}."
+        parts.append(f"{name} {' and '.join(dict.fromkeys(ends))}")
+    return f"{TITLES[quantity]} against sparsity. {'; '.join(parts)}."
 
 
 def legend(names: Sequence[str], reference: str, columns: int = 8) -> Any:
     """The series with their colours and shapes, for several charts together."""
     table = pd.DataFrame([{"series": name, "x": i} for i, name in enumerate(names)])
-    shown = alt.Legend(
+    keys = alt.Legend(
         orient="top",
         direction="horizontal",
         columns=columns,
@@ -90,8 +90,8 @@ def legend(names: Sequence[str], reference: str, columns: int = 8) -> Any:
         .mark_point(opacity=0, filled=True)
         .encode(
             alt.X("x:Q", axis=None),
-            color=alt.Color("series:N", scale=colours(names, reference), legend=shown),
-            shape=alt.Shape("series:N", scale=shapes(names, reference), legend=shown),
+            color=alt.Color("series:N", scale=colours(names, reference), legend=keys),
+            shape=alt.Shape("series:N", scale=shapes(names, reference), legend=keys),
         )
         .configure_view(stroke=None)
     )
@@ -134,8 +134,8 @@ def beside_dense(rows: Rows, names: Sequence[str], quantity: str, reference: str
     if floor is not None:
         band = alt.Chart(pd.DataFrame({"from": [0], "to": [floor]}))
         layers.insert(0, band.mark_rect(color=NOISE, opacity=0.25).encode(alt.X("from:Q"), alt.X2("to:Q")))
-    told = "; ".join(f"{r['series']} {r['dense']:.1f} dense, {r['sparse']:.1f} sparse" for r in rows)
-    return described(alt.layer(*layers), f"{title}, dense and sparse. {told}.")
+    parts = "; ".join(f"{r['series']} {r['dense']:.1f} dense, {r['sparse']:.1f} sparse" for r in rows)
+    return described(alt.layer(*layers), f"{title}, dense and sparse. {parts}.")
 
 
 def schedules(rows: Rows, names: Sequence[str], quantity: str, reference: str) -> Any:
@@ -179,10 +179,10 @@ def schedules(rows: Rows, names: Sequence[str], quantity: str, reference: str) -
             tooltip=["gamma:N", *_tooltip(quantity)[1:]],
         ),
     ]
-    told = "; ".join(
+    parts = "; ".join(
         f"{r['series']}{' at γ ' + r['gamma'] if r['gamma'] else ''} {r['mean']:.1f}" for r in rows
     )
-    return described(alt.layer(*layers), f"{TITLES[quantity]} by schedule of the penalty. {told}.")
+    return described(alt.layer(*layers), f"{TITLES[quantity]} by schedule of the penalty. {parts}.")
 
 
 def relative(rows: Rows, names: Sequence[str]) -> Any:
@@ -193,7 +193,7 @@ def relative(rows: Rows, names: Sequence[str]) -> Any:
         names: All series in a fixed order; the first is what bounds, drawn dashed.
     """
     table = _table(rows, "relative")
-    x = alt.X("place:Q", axis=_axis(table), scale=alt.Scale(padding=12), title="sparsity, %")
+    x = alt.X("position:Q", axis=_axis(table), scale=alt.Scale(padding=12), title="sparsity, %")
     y = alt.Y(
         "mean:Q",
         title="relative to the dense model",
@@ -217,14 +217,14 @@ def relative(rows: Rows, names: Sequence[str]) -> Any:
             tooltip=tooltip,
         ),
     ]
-    told = []
+    parts = []
     for name in names:
         mine = sorted((r for r in rows if r["series"] == name), key=lambda r: r["sparsity"])
         if mine:
-            told.append(
+            parts.append(
                 f"{name} {mine[-1]['mean']:.3g} times its dense value at {mine[-1]['sparsity']:.4g} %"
             )
-    return described(alt.layer(*layers), f"Relative to the dense model: {'; '.join(told)}.")
+    return described(alt.layer(*layers), f"Relative to the dense model: {'; '.join(parts)}.")
 
 
 def by_layer(layers: Mapping[str, Mapping[str, Any]], whole: float) -> Any:
@@ -258,8 +258,8 @@ def by_layer(layers: Mapping[str, Mapping[str, Any]], whole: float) -> Any:
     )
     written = base.mark_text(align="left", dx=5, fontSize=12).encode(x, text=alt.Text("gone:Q", format=".1f"))
     line = alt.Chart(pd.DataFrame({"gone": [100 * whole]})).mark_rule(strokeDash=[5, 4], color=NOISE)
-    told = ", ".join(f"{r['layer']} {r['gone']:.1f} %" for r in rows)
-    text = f"Share of weights gone by layer; over all layers {100 * whole:.1f} %. {told}."
+    parts = ", ".join(f"{r['layer']} {r['gone']:.1f} %" for r in rows)
+    text = f"Share of weights gone by layer; over all layers {100 * whole:.1f} %. {parts}."
     return described(alt.layer(bars, written, line.encode(alt.X("gone:Q"))), text)
 
 
@@ -279,9 +279,9 @@ def _styles(names: Sequence[str], reference: str, styles: Sequence[str], own: st
 
 
 def _table(rows: Rows, quantity: str) -> pd.DataFrame:
-    shown = [{**_bounded(r, quantity), "place": _place(r["sparsity"])} for r in rows]
-    columns = ["series", "sparsity", "place", "mean", "low", "high", "seeds"]
-    return pd.DataFrame(shown, columns=columns)
+    bounded = [{**_bounded(r, quantity), "position": _position(r["sparsity"])} for r in rows]
+    columns = ["series", "sparsity", "position", "mean", "low", "high", "seeds"]
+    return pd.DataFrame(bounded, columns=columns)
 
 
 def _bounded(row: Mapping[str, Any], quantity: str) -> dict[str, Any]:
@@ -294,19 +294,23 @@ def _bounded(row: Mapping[str, Any], quantity: str) -> dict[str, Any]:
     return {**row, "low": max(low, 0.0), "high": min(high, 100.0)}
 
 
-def _place(percent: float) -> float:
+def _position(percent: float) -> float:
     """Where a sparsity stands: one unit for each halving of the weights that are left."""
     return abs(math.log2(1 - min(percent, 99.99) / 100))  # not -0.0 for the dense model
 
 
 def _axis(table: pd.DataFrame) -> alt.Axis:
     """Ticks at the sparsities that were measured."""
-    found = sorted(set(table["sparsity"]))
+    levels = sorted(set(table["sparsity"]))
     # Those that would be written over each other: the later, sparser one stays.
-    kept = [s for i, s in enumerate(found) if i + 1 == len(found) or _place(found[i + 1]) - _place(s) > 0.3]
-    names = ", ".join(f"'{_place(s):.4f}': '{s:.4g}'" for s in kept)
+    labelled = [
+        s
+        for i, s in enumerate(levels)
+        if i + 1 == len(levels) or _position(levels[i + 1]) - _position(s) > 0.3
+    ]
+    names = ", ".join(f"'{_position(s):.4f}': '{s:.4g}'" for s in labelled)
     return alt.Axis(
-        values=[_place(s) for s in kept],
+        values=[_position(s) for s in labelled],
         labelExpr=f"{{{names}}}[format(datum.value, '.4f')]",
         grid=False,
         labelFlush=False,

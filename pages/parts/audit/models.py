@@ -13,7 +13,7 @@ from pages.parts.text import md
 from unlearn_core.attacks.contests import Success
 from unlearn_core.attacks.threshold import FEW_ALARMS, roc
 from unlearn_core.intervals import wilson
-from unlearn_core.plots.standings import few_alarms, standings
+from unlearn_core.plots.attack_success import attack_success, few_alarms
 from unlearn_core.words import percent
 
 
@@ -25,7 +25,7 @@ def draw(found: Audited) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**How often the attack tells which is which**")
-        st.altair_chart(inked(standings(rows)), width="stretch")
+        st.altair_chart(inked(attack_success(rows)), width="stretch")
         st.caption(
             "Lines: 95 % intervals over images · grey ●: no difference from retraining (or guessing) beyond noise · ◆ a trace · "
             "■ retrained and its band · controls are dashed · dotted line: guessing."

@@ -153,7 +153,7 @@ def _chart(
         for part, name in found.groups().items()
         if len(answers[part])
     ]
-    table = [{**row, "told": signal.text(row["threshold"])} for row in rates(attack, thresholds)]
+    table = [{**row, "words": signal.text(row["threshold"])} for row in rates(attack, thresholds)]
     scale = Scale(
         low, high, {t: signal.rough_text(t) for t in signal.ticks}, f"{signal.label} (surer to the right)"
     )
@@ -176,7 +176,7 @@ def _chart(
         "bar, and the outer bars hold what lies beyond. Grey band: advantages that a blind attack reaches by chance, 95 %."
     )
     table_behind(
-        [{k: 100 * v if k != "threshold" and k != "told" else v for k, v in row.items()} for row in table],
+        [{k: 100 * v if k != "threshold" and k != "words" else v for k, v in row.items()} for row in table],
         "attack_thresholds",
         formats={"threshold": "%.4f"},
     )

@@ -13,8 +13,8 @@ from pages.parts.text import md
 from unlearn_core.channels.pruning import plan_from_plain
 from unlearn_core.plots.cuts import cuts
 from unlearn_core.plots.dumbbell import dumbbell, most_telling
+from unlearn_core.plots.forget_retain import forget_retain
 from unlearn_core.plots.ladder import ladder
-from unlearn_core.plots.standing import standing
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import came_back, verdicts
 from unlearn_core.unlearning.registry import short_label
@@ -109,7 +109,7 @@ def _controls(a: compared.Side, b: compared.Side) -> None:
         st.markdown(f"{TONES[verdict.tone]} {md(verdict.text)}")
     rows = comparison.standing(b.result)
     if any(row["forgotten"] is not None for row in rows):
-        chart = standing(rows)
+        chart = forget_retain(rows)
         st.altair_chart(inked(chart), width="stretch")
         st.caption(
             "✕ accuracy on forgotten classes · ● on all others · bars: 95 % intervals · controls are dashed."

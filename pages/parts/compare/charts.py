@@ -17,7 +17,7 @@ from unlearn_core.plots.methods import (
     AXES,
     MOST_CLASSES,
     MOST_LINES,
-    class_bars,
+    accuracy_bars,
     five_axes,
     telling_classes,
 )
@@ -108,7 +108,7 @@ def _classes(picked: Sequence[Row], lines: Sequence[Mapping[str, Any]], names: N
     st.subheader("By class")
     rows = [{"name": names[row.key], **line} for row in picked for line in by_class(row.trials)]
     shown = telling_classes(rows)
-    st.altair_chart(inked(class_bars(shown, lines)), width="stretch")
+    st.altair_chart(inked(accuracy_bars(shown, lines)), width="stretch")
     classes = len({r["class"] for r in rows})
     grey = " · grey bars: retraining" if any(r.kind == "reference" for r in picked) else ""
     part = (

@@ -1,23 +1,20 @@
 """A result among its controls: what each leaves of the forgotten class, and what it keeps of the others."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, described, percent_axis
+from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, Rows, described, percent_axis
 
 
-def standing(rows: Sequence[Mapping[str, Any]]) -> alt.LayerChart:
+def forget_retain(rows: Rows) -> alt.LayerChart:
     """One line a model from forget accuracy (a cross) to retain accuracy (a disc), with 95 % whiskers; controls dashed.
 
     Args:
         rows: From `comparison.standing`.
     """
-    shown = [r for r in rows if r["forgotten"] is not None]
-    table = pd.DataFrame(shown)
-    table["kind"] = ["control" if r["control"] else "result" for r in shown]
+    known = [r for r in rows if r["forgotten"] is not None]
+    table = pd.DataFrame(known)
+    table["kind"] = ["control" if r["control"] else "result" for r in known]
     base = alt.Chart(table, height=alt.Step(34)).encode(
         alt.Y(
             "name:N",
@@ -28,7 +25,7 @@ def standing(rows: Sequence[Mapping[str, Any]]) -> alt.LayerChart:
                 domain=False,
                 labelLimit=220,
                 labelFontWeight={
-                    "condition": {"test": f"datum.label == {_main(shown)!r}", "value": "bold"},
+                    "condition": {"test": f"datum.label == {_main(known)!r}", "value": "bold"},
                     "value": "normal",
                 },
             ),
@@ -56,9 +53,9 @@ def standing(rows: Sequence[Mapping[str, Any]]) -> alt.LayerChart:
             alt.X("retained:Q")
         ),
     )
-    told = "; ".join(f"{r['name']}: {r['forgotten']:.0f} % and {r['retained']:.0f} %" for r in shown)
-    return described(chart, f"Test accuracy on forgotten and on other classes. {told}.")
+    parts = "; ".join(f"{r['name']}: {r['forgotten']:.0f} % and {r['retained']:.0f} %" for r in known)
+    return described(chart, f"Test accuracy on forgotten and on other classes. {parts}.")
 
 
-def _main(rows: Sequence[Mapping[str, Any]]) -> str:
+def _main(rows: Rows) -> str:
     return next((str(r["name"]) for r in rows if r["main"]), "")

@@ -6,15 +6,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, described, percent_axis
+from unlearn_core.plots.marks import FORGOTTEN, NOISE, RETAINED, Rows, described, percent_axis
 
 _DASHES = ([1, 0], [8, 3], [2, 3], [10, 3, 2, 3], [5, 5], [1, 6])
 _COLORS = (FORGOTTEN, RETAINED, "#009E73", NOISE, NOISE, NOISE)
 
-Rows = Sequence[Mapping[str, Any]]
 
-
-def standings(rows: Rows) -> alt.LayerChart:
+def attack_success(rows: Rows) -> alt.LayerChart:
     """One line a model: how often the attack tells which is which, with its 95 % interval; grey within noise.
 
     A line at 50 % is guessing; the band is the interval of the retrained model, where there is one.
@@ -65,9 +63,9 @@ def standings(rows: Rows) -> alt.LayerChart:
             x=alt.value("width"), text=alt.Text("right:Q", format=".0f")
         ),
     ]
-    told = "; ".join(f"{r['name']} {r['right']:.0f} ({r['low']:.0f} to {r['high']:.0f})" for r in rows)
+    parts = "; ".join(f"{r['name']} {r['right']:.0f} ({r['low']:.0f} to {r['high']:.0f})" for r in rows)
     return described(
-        alt.layer(*layers), f"How often the attack tells which is which, per cent; 50 is guessing. {told}."
+        alt.layer(*layers), f"How often the attack tells which is which, per cent; 50 is guessing. {parts}."
     )
 
 
