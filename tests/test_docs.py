@@ -316,6 +316,16 @@ def test_every_module_that_is_quoted_exists(page: Path) -> None:
             assert importlib.util.find_spec(span), f"{page.name} quotes {span}"
 
 
+def test_every_name_of_the_code_that_contributing_quotes_is_in_it() -> None:
+    folders = ("unlearn_core", "pages", "tests", "benchmarks")
+    files = [ROOT / "app.py", ROOT / ".ci" / "check", *(f for n in folders for f in (ROOT / n).rglob("*.py"))]
+    words = set(re.findall(r"\w+", "\n".join(text_of(file) for file in files)))
+    quoted = [span for span in spans(CONTRIBUTING) if not is_path(span)]
+    names = {name for span in quoted for name in re.findall(r"\b[A-Z]\w{4,}", span)}
+    assert {"DATASETS", "SparseRecipe", "UnlearnError", "LETHE_VENV"} <= names
+    assert names <= words
+
+
 def anchors(page: Path) -> set[str]:
     """The addresses of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
