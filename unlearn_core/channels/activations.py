@@ -97,8 +97,8 @@ def first_per_class(labels: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
     """Positions of the first `limit` images of each class, ascending; all of them when `limit` is 0."""
     if limit <= 0:
         return np.arange(len(labels))
-    kept = [np.flatnonzero(labels == k)[:limit] for k in np.unique(labels)]
-    return np.sort(np.concatenate(kept)) if kept else np.arange(0)
+    positions = [np.flatnonzero(labels == k)[:limit] for k in np.unique(labels)]
+    return np.sort(np.concatenate(positions)) if positions else np.arange(0)
 
 
 def collect(
@@ -224,9 +224,9 @@ def _trace(model: nn.Module, example: torch.Tensor) -> tuple[list[str], dict[str
     rectified_by: dict[str, str] = {}
     calls: dict[str, int] = {}
 
-    def before(name: str, module: nn.Module, given: torch.Tensor) -> None:
+    def before(name: str, module: nn.Module, tensor: torch.Tensor) -> None:
         calls[name] = calls.get(name, 0) + 1
-        source = produced.get(id(given), ("", given))[0]
+        source = produced.get(id(tensor), ("", tensor))[0]
         if source and isinstance(module, nn.BatchNorm2d):
             normed_by[source] = name
         elif source and isinstance(module, (nn.ReLU, nn.ReLU6)):
@@ -242,7 +242,7 @@ def _trace(model: nn.Module, example: torch.Tensor) -> tuple[list[str], dict[str
         for name, module in model.named_modules():
             if isinstance(module, (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.ReLU6)):
                 ahead = module.register_forward_pre_hook(
-                    lambda m, given, name=name: before(name, m, given[0])
+                    lambda m, inputs, name=name: before(name, m, inputs[0])
                 )
                 behind = module.register_forward_hook(lambda m, _, result, name=name: after(name, m, result))
                 stack.callback(ahead.remove)

@@ -141,17 +141,17 @@ def survey(
 
     steps = range(0, len(images), batch_size)
     with evaluating(model), torch.inference_mode():
-        points = _chosen(tap_points(model, images.images[:2].to(device), tap), layers)
+        points = _points_of(tap_points(model, images.images[:2].to(device), tap), layers)
         with tapped(points, add):
             for step, start in enumerate(steps):
                 weights[:] = [one_hot[images.labels[start : start + batch_size].to(device)]]
                 outputs.append(model(images.images[start : start + batch_size].to(device)).float().cpu())
                 report(Progress("reading channels", step + 1, len(steps)))
     counts = np.bincount(images.labels.numpy(), minlength=num_classes)
-    found = {
+    by_layer = {
         layer: LayerSurvey(torch.cat(means[layer]).numpy(), _means_of(sums[layer], counts)) for layer in sums
     }
-    return Survey(found, _softmax(torch.cat(outputs)), images.labels.numpy(), images.indices.numpy())
+    return Survey(by_layer, _softmax(torch.cat(outputs)), images.labels.numpy(), images.indices.numpy())
 
 
 def survey_bytes(shapes: Mapping[str, tuple[int, ...]], num_images: int, num_classes: int) -> int:
@@ -171,8 +171,8 @@ def scale_range(maps: Mapping[str, NDArray[np.float32]], layer: str, channel: in
     """
     if scale not in SCALES:
         raise UnlearnError(f"Unknown scale {scale!r}; choose one of: {', '.join(SCALES)}.")
-    shown = {"unit": [maps[layer][channel]], "layer": [maps[layer]], "network": list(maps.values())}[scale]
-    return Range(float(min(m.min() for m in shown)), float(max(m.max() for m in shown)))
+    sharing = {"unit": [maps[layer][channel]], "layer": [maps[layer]], "network": list(maps.values())}[scale]
+    return Range(float(min(m.min() for m in sharing)), float(max(m.max() for m in sharing)))
 
 
 def top_images(means: NDArray[np.float32], channel: int, count: int = 9) -> NDArray[np.int64]:
@@ -180,10 +180,10 @@ def top_images(means: NDArray[np.float32], channel: int, count: int = 9) -> NDAr
     return np.argsort(-means[:, channel], kind="stable")[:count]
 
 
-def most_confident(found: Survey, k: int) -> int | None:
+def most_confident(answers: Survey, k: int) -> int | None:
     """Position of the rightly classified image of class k with the highest probability; None if there is none."""
-    right = np.flatnonzero((found.labels == k) & (found.probabilities.argmax(axis=1) == k))
-    return int(right[found.probabilities[right, k].argmax()]) if len(right) else None
+    right = np.flatnonzero((answers.labels == k) & (answers.probabilities.argmax(axis=1) == k))
+    return int(right[answers.probabilities[right, k].argmax()]) if len(right) else None
 
 
 def class_histogram(
@@ -205,7 +205,7 @@ def class_histogram(
     return edges, np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
 
 
-def _chosen(points: Sequence[TapPoint], layers: Sequence[str]) -> list[TapPoint]:
+def _points_of(points: Sequence[TapPoint], layers: Sequence[str]) -> list[TapPoint]:
     by_name = {point.layer: point for point in points}
     missing = [layer for layer in layers if layer not in by_name]
     if missing:

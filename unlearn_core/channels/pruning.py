@@ -115,11 +115,11 @@ class PruningPlan:
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:
         """Pruned channels by layer."""
-        found: dict[str, tuple[int, ...]] = {}
+        by_layer: dict[str, tuple[int, ...]] = {}
         for group in self.groups:
             for layer in group.layers:
-                found[layer] = tuple(sorted({*found.get(layer, ()), *group.channels}))
-        return found
+                by_layer[layer] = tuple(sorted({*by_layer.get(layer, ()), *group.channels}))
+        return by_layer
 
     @property
     def total(self) -> int:
@@ -319,15 +319,15 @@ def choose_groups(groups: Sequence[ChannelGroup], where: str) -> tuple[ChannelGr
     if where not in WHERE:
         raise UnlearnError(f"Unknown place {where!r}; choose one of: {', '.join(WHERE)}.")
     smallest = min((g.side for g in groups), default=0)
-    chosen = {
+    selected = {
         "all": lambda: list(groups),
         "inner": lambda: [g for g in groups if g.inner],
         "last_stage": lambda: [g for g in groups if g.side == smallest],
         "last_convs": lambda: list(groups)[-4:],
     }[where]()
-    if not chosen:
+    if not selected:
         raise UnlearnError(f"This model has no convolution to prune at {where!r}; choose another place.")
-    return tuple(chosen)
+    return tuple(selected)
 
 
 def _group_scores(

@@ -115,13 +115,13 @@ def silenced(net: nn.Module, plan: PruningPlan, example: Float[Tensor, "n c h w"
     """The network with a plan's channels silent inside, and as it was after, also after an exception."""
     mask = mask_of(net, plan, example)
     parameters = dict(net.named_parameters())
-    kept = {name: parameters[name].detach().clone() for name in mask.rows}
+    originals = {name: parameters[name].detach().clone() for name in mask.rows}
     try:
         mask.enforce(net)
         yield net
     finally:
         with torch.no_grad():
-            for name, values in kept.items():
+            for name, values in originals.items():
                 parameters[name].copy_(values)
 
 

@@ -21,9 +21,9 @@ def load(key: str) -> UInt8[Tensor, "n 3 H W"] | None:
     if not path.is_file():
         return None
     try:
-        with safe_open(path, framework="pt") as kept:
-            images: Tensor = kept.get_tensor("images")
-            written = (kept.metadata() or {}).get("sha256")
+        with safe_open(path, framework="pt") as file:
+            images: Tensor = file.get_tensor("images")
+            written = (file.metadata() or {}).get("sha256")
     except (SafetensorError, OSError):
         return None
     if written != _sha256(images):

@@ -56,9 +56,9 @@ def _root(spec: DatasetSpec) -> Path:
 def _from_folders(spec: DatasetSpec, root: Path, report: Report) -> Dataset:
     """CIFAR-10 from image folders, at its own size and in its own class order."""
     as_folder = DatasetSpec("folder", str(root), spec.size or _SIZE)
-    found = align_classes(open_folder(as_folder, report, False), CIFAR10_CLASSES)
+    dataset = align_classes(open_folder(as_folder, report, False), CIFAR10_CLASSES)
     note = f"Read from folders of images in {root}, not from the published files; their pixels may differ."
-    return replace(found, spec=spec, notes=(note, *found.notes))
+    return replace(dataset, spec=spec, notes=(note, *dataset.notes))
 
 
 def _from_files(spec: DatasetSpec, root: Path, report: Report, download: bool) -> Dataset:
@@ -75,10 +75,10 @@ def _from_files(spec: DatasetSpec, root: Path, report: Report, download: bool) -
 def _part(spec: DatasetSpec, root: Path, *, train: bool) -> tuple[list[str], ImageSet]:
     """Class names and one part; torchvision opens the files (pickles) only when their checksums are right."""
     try:
-        found = _source(spec.name)(root, train=train, download=False)
+        part = _source(spec.name)(root, train=train, download=False)
     except RuntimeError as error:
         raise UnlearnError(_absent(spec.name, root)) from error
-    return found.classes, image_set(resized(found.data, spec.size or _SIZE), found.targets)
+    return part.classes, image_set(resized(part.data, spec.size or _SIZE), part.targets)
 
 
 def _absent(name: str, root: Path) -> str:

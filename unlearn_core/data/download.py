@@ -22,10 +22,10 @@ def fetch(url: str, target: Path, md5: str, report: Report) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        found = _stream(url, part, report)
-        if found != md5:
+        checksum = _stream(url, part, report)
+        if checksum != md5:
             raise UnlearnError(
-                f"What {url} sent is not the published file (MD5 {found}, expected {md5}); try again, "
+                f"What {url} sent is not the published file (MD5 {checksum}, expected {md5}); try again, "
                 f"or put the right file at {target}."
             )
         os.replace(part, target)

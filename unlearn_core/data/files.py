@@ -82,24 +82,24 @@ def _parts(root: Path, left_out: LeftOut) -> Mapping[str, Path]:
     """The folders `train` and `test`; the whole folder is `train` when it isn't divided."""
     folders, files = _entries(root, left_out)
     # A class may be called "train" (CIFAR-100 has one): a part holds folders, a class holds files.
-    found = {
+    parts = {
         path.name.casefold(): path
         for path in folders
         if path.name.casefold() in ("train", "test", "val") and _entries(path, left_out)[0]
     }
-    if not found:
+    if not parts:
         left_out["files beside the class folders"].update(files)
         return {"train": root}
-    test = "test" if "test" in found else "val"
-    if "train" not in found or test not in found:
-        wanted = "test" if "train" in found else "train"
+    test = "test" if "test" in parts else "val"
+    if "train" not in parts or test not in parts:
+        missing = "test" if "train" in parts else "train"
         raise UnlearnError(
-            f"{root} has a folder {', '.join(sorted(found))} but no {wanted} folder with class folders"
+            f"{root} has a folder {', '.join(sorted(parts))} but no {missing} folder with class folders"
             f"{_links(left_out)}; {_LAYOUT}."
         )
-    parts = {"train": found["train"], "test": found[test]}
-    left_out["entries beside the train and test folders"].update({*folders, *files} - {*parts.values()})
-    return parts
+    divided = {"train": parts["train"], "test": parts[test]}
+    left_out["entries beside the train and test folders"].update({*folders, *files} - {*divided.values()})
+    return divided
 
 
 def _class_folders(root: Path, part: Path, left_out: LeftOut) -> dict[str, Path]:
@@ -108,9 +108,9 @@ def _class_folders(root: Path, part: Path, left_out: LeftOut) -> dict[str, Path]
     if part != root:
         left_out["files beside the class folders"].update(files)
     if len(folders) < 2:
-        found = f"only the class folder {folders[0].name!r}" if folders else "no class folder"
+        content = f"only the class folder {folders[0].name!r}" if folders else "no class folder"
         raise UnlearnError(
-            f"{part} has {found}{_links(left_out)}; at least two classes are needed: {_LAYOUT}."
+            f"{part} has {content}{_links(left_out)}; at least two classes are needed: {_LAYOUT}."
         )
     seen: dict[str, Path] = {}
     for folder in folders:

@@ -65,9 +65,9 @@ def _decoded(files: Sequence[ImageFile], size: int, report: Report) -> UInt8[Ten
     """The images of the files, from the cache where the same files were decoded before."""
     hashes = _each(files, "reading files", lambda i: _sha256(files[i]), report)
     key = _key(files, hashes, size)
-    kept = cache.load(key)
-    if kept is not None:
-        return kept
+    cached = cache.load(key)
+    if cached is not None:
+        return cached
     images = _decode(files, hashes, size or _common_size(files, report), report)
     cache.store(key, images)
     return images

@@ -138,9 +138,9 @@ def _check_header(image: Image.Image, name: str) -> None:
         )
 
 
-def _too_large(name: str, found: str) -> str:
+def _too_large(name: str, size: str) -> str:
     return (
-        f"{name} is too large ({found}); at most {MAX_PIXELS // 10**6} million pixels, {MAX_SIDE:,} a side "
+        f"{name} is too large ({size}); at most {MAX_PIXELS // 10**6} million pixels, {MAX_SIDE:,} a side "
         f"and {MAX_BYTES // 1024**2} MB are accepted."
     )
 

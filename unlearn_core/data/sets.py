@@ -105,7 +105,7 @@ def _repeats(train: ImageSet, test: ImageSet) -> list[str]:
         classes_of.setdefault(print_, set()).add(label)
     known = set(train_prints)
     leaked = sum(print_ in known for print_ in test_prints)
-    ambiguous = sum(len(found) > 1 for found in classes_of.values())
+    ambiguous = sum(len(labels) > 1 for labels in classes_of.values())
     return [
         *([f"{leaked:,} test image{_is_are(leaked)} also in the training set."] if leaked else []),
         *([f"{ambiguous:,} image{_is_are(ambiguous)} in more than one class."] if ambiguous else []),

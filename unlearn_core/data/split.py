@@ -143,9 +143,9 @@ def _random_share(count: int, forget: ForgetSpec) -> torch.Tensor:
         raise UnlearnError(f"The share to forget can't be {forget.fraction:g}; it must lie between 0 and 1.")
     if forget.seed < 0:
         raise UnlearnError(f"The seed can't be {forget.seed}; it must be 0 or more.")
-    chosen = np.random.default_rng(forget.seed).permutation(count)[: round(forget.fraction * count)]
+    share = np.random.default_rng(forget.seed).permutation(count)[: round(forget.fraction * count)]
     marked = torch.zeros(count, dtype=torch.bool)
-    marked[torch.from_numpy(chosen)] = True
+    marked[torch.from_numpy(share)] = True
     return marked
 
 

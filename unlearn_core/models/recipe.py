@@ -50,10 +50,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Stretch(Recipe):
-    """A recipe for a part of a longer course (a federated client's round): its schedule runs over the whole of it.
+    """A recipe for a part of a longer training (a federated client's round): its schedule runs over the whole of it.
 
     Momentum starts anew. For passes over the same images in every epoch.
     """
 
-    before: int = setting(0, "Epochs of the course that went before", low=0)
-    in_all: int = setting(1, "Epochs of the whole course", low=1)
+    before: int = setting(0, "Epochs of the training that went before", low=0)
+    in_all: int = setting(1, "Epochs of the whole training", low=1)

@@ -16,7 +16,7 @@ from unlearn_core.models.recipe import AUGMENTATIONS, SCHEDULES, Recipe, Stretch
 from unlearn_core.progress import Progress, Report, silent
 
 MILESTONES = (91 / 182, 136 / 182)
-"""Shares of the course after which `multistep` takes a tenth of the rate: published as epochs 91 and 136 of 182."""
+"""Shares of all steps after which `multistep` takes a tenth of the rate: published as epochs 91 and 136 of 182."""
 
 # Probabilities of exp(-10,000) come from weights that have blown up, long before the first number overflows.
 DIVERGED = 1e4
@@ -122,7 +122,7 @@ def fit_passes(
     model.to(memory_format=layout_for(model))
     descent = OPTIMIZERS[optimizer]([p for p in model.parameters() if p.requires_grad], recipe)
     total = sum(_steps(p, recipe) for passes in epochs for p in passes)
-    schedule = torch.optim.lr_scheduler.LambdaLR(descent, _over_course(recipe, max(1, total)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(descent, _rate_factor(recipe, max(1, total)))
     pixels = _uploaded(epochs, device)
     generator = torch.Generator().manual_seed(seed)
     modes = {module: module.training for module in model.modules()}
@@ -213,8 +213,8 @@ def _shifted(images: Tensor, generator: torch.Generator) -> Tensor:
     return shifted.permute(0, 3, 1, 2)
 
 
-def _over_course(recipe: Recipe, total: int) -> Callable[[int], float]:
-    """The factor on the learning rate at each of these `total` steps, which may be a part of a course."""
+def _rate_factor(recipe: Recipe, total: int) -> Callable[[int], float]:
+    """The factor on the learning rate at each of these `total` steps, which may be a stretch of a longer training."""
     if not isinstance(recipe, Stretch):
         return _schedule(recipe, total)
     steps = total // max(1, recipe.epochs)

@@ -19,7 +19,7 @@ def holdings(rows: Rows, classes: Sequence[str]) -> alt.LayerChart:
     """Clients by classes: a bubble's area is how many images; what is to be forgotten is a cross, as are its carriers.
 
     Args:
-        rows: From `rounds.holding_rows`.
+        rows: From `federation.holding_rows`.
         classes: The K class names, in the model's order.
     """
     clients = sorted({r["client"] for r in rows})
@@ -102,7 +102,7 @@ def participation(rows: Rows) -> alt.LayerChart:
     """Rounds by clients: brighter is a higher loss; a stroke is a client that gave no usable answer.
 
     Args:
-        rows: From `rounds.cells`.
+        rows: From `federation.cells`.
     """
     table = pd.DataFrame(rows)
     known = [r["loss"] for r in rows if r["loss"] is not None]

@@ -30,7 +30,7 @@ def protocol(rows: Rows, clients: int, ink: str) -> alt.LayerChart:
     """Who sends what to whom, step by step from left to right: the server above, the clients below.
 
     Args:
-        rows: From `rounds.protocol`.
+        rows: From `federation.protocol`.
         clients: How many take part; each is a dot where they fit.
         ink: Colour of what is written.
     """

@@ -25,7 +25,7 @@ def race(rows: Rows, quantity: str) -> alt.LayerChart:
     """Accuracy on forgotten and kept classes over what it cost; the first run is solid, others are dashed.
 
     Args:
-        rows: From `rounds.race_rows`, of one run or several.
+        rows: From `federation.race_rows`, of one run or several.
         quantity: A key of `QUANTITIES`.
     """
     runs = list(dict.fromkeys(r["run"] for r in rows))

@@ -183,12 +183,12 @@ class RunIndex:
 
 def insert(db: Database, row: Mapping[str, Any]) -> bool:
     """Adds a row unless its id or token is there; whether it was added. A taken `seq` becomes the last."""
-    taken = db.execute("SELECT 1 FROM runs WHERE seq = ?", (row.get("seq"),)).fetchone()
-    values = {**row, "seq": None if taken else row.get("seq")}
+    in_use = db.execute("SELECT 1 FROM runs WHERE seq = ?", (row.get("seq"),)).fetchone()
+    values = {**row, "seq": None if in_use else row.get("seq")}
     columns = ", ".join(values)
-    places = ", ".join("?" * len(values))
+    marks = ", ".join("?" * len(values))
     added = db.execute(
-        f"INSERT INTO runs ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING", tuple(values.values())
+        f"INSERT INTO runs ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING", tuple(values.values())
     )
     return added.rowcount == 1
 

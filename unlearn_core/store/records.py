@@ -168,9 +168,9 @@ def row_of_folder(folder: Path) -> dict[str, Any]:
     """The row that a run's files tell. A damaged folder gives a failed run that says so."""
     blank = {**new_row("damaged", {}, folder.name, "cpu", ""), "seq": None, "id": folder.name}
     try:
-        asked = read_json(folder / "request.json")
-        fixed = {name: asked[name] for name in _NEVER_CHANGES}
-        row = {**blank, **fixed, "id": folder.name, "request": json.dumps(asked["request"])}
+        saved = read_json(folder / "request.json")
+        fixed = {name: saved[name] for name in _NEVER_CHANGES}
+        row = {**blank, **fixed, "id": folder.name, "request": json.dumps(saved["request"])}
         _check_row(row)
     except (UnlearnError, KeyError, TypeError, ValueError) as error:
         lost = f"The request.json of this run is damaged ({error!s:.500}). Delete the run and ask again."
