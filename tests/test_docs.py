@@ -316,6 +316,18 @@ def test_every_module_that_is_quoted_exists(page: Path) -> None:
             assert importlib.util.find_spec(span), f"{page.name} quotes {span}"
 
 
+def test_every_module_and_folder_of_the_diagrams_exists() -> None:
+    tree, flow = (content for language, content in blocks(CONTRIBUTING) if language == "text")
+    for name in re.findall(r"^(\S+)  ", tree, re.MULTILINE):
+        assert (ROOT / name).exists(), name
+    core = ROOT / "unlearn_core"
+    folders = "|".join(path.name for path in core.iterdir() if (path / "__init__.py").exists())
+    modules = re.findall(rf"\b({folders})\.([a-z_]+)", flow)
+    assert len(modules) > 5
+    for folder, name in modules:
+        assert importlib.util.find_spec(f"unlearn_core.{folder}.{name}"), f"{folder}.{name}"
+
+
 def test_every_name_of_the_code_that_contributing_quotes_is_in_it() -> None:
     folders = ("unlearn_core", "pages", "tests", "benchmarks")
     files = [ROOT / "app.py", ROOT / ".ci" / "check", *(f for n in folders for f in (ROOT / n).rglob("*.py"))]
