@@ -12,7 +12,7 @@ from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import finding
 from unlearn_core.unlearning.provenance import told
 from unlearn_core.unlearning.registry import short_label
-from unlearn_core.words import duration
+from unlearn_core.words import duration, percent, points, signed
 
 
 def page() -> None:
@@ -94,13 +94,13 @@ def _metrics(a: compared.Side, b: compared.Side) -> None:
     ):
         before, after = comparison.group(one, forgotten), comparison.group(two, forgotten)
         if after.total:
-            moved = f"{100 * (after.share - before.share):+.1f} points".replace("-", "−")
-            column.metric(label, f"{100 * after.share:.1f} %", moved, **tabs.QUIET)
+            moved = points(after.share - before.share)
+            column.metric(label, percent(after.share), moved, **tabs.QUIET)
     parameters = [s.size["parameters"] for s in (a, b)]
     columns[2].metric(
         "Parameters",
         f"{parameters[1]:,}",
-        f"{100 * (parameters[1] / parameters[0] - 1):+.1f} %",
+        f"{signed(100 * (parameters[1] / parameters[0] - 1))} %",
         **tabs.QUIET,
     )
     retrain = b.result["controls"].get("retrain", {}).get("seconds")
@@ -112,11 +112,9 @@ def _of_share(column: Any, b: compared.Side) -> None:
     """UA of a random share beside its target, which is what retraining gives."""
     control = b.result["controls"].get("retrain")
     target = (
-        f"retraining: {100 * control['evaluation']['ua']:.1f} %"
-        if control
-        else "target: what retraining gives"
+        f"retraining: {percent(control['evaluation']['ua'])}" if control else "target: what retraining gives"
     )
-    column.metric("✕ Unlearning accuracy", f"{100 * b.evaluation['ua']:.1f} %", target, **tabs.QUIET)
+    column.metric("✕ Unlearning accuracy", percent(b.evaluation["ua"]), target, **tabs.QUIET)
 
 
 frame.show(page)

@@ -14,6 +14,7 @@ from pages.parts.text import md
 from pages.parts.watch import followed
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results.result import Part
+from unlearn_core.words import listed, quoted
 
 
 def page() -> None:
@@ -98,7 +99,7 @@ def _ahead_of_training(chosen: selection.Selection, settings: Mapping[str, Any])
         "images to forget and on all others. Whether the class is gone is told by:"
     )
     ahead.targets(_reference(chosen, settings), share=False)
-    names = ", ".join(f"“{name}”" for name in chosen.forget)
+    names = listed([quoted(name) for name in chosen.forget])
     return f"{names} would be forgotten by changing weights, not by pruning; nothing changes until you press Start."
 
 

@@ -12,6 +12,7 @@ from pages.parts.text import md
 from unlearn_core.data.sources import DATASETS, DatasetSource
 from unlearn_core.errors import UnlearnError
 from unlearn_core.intervals import Tally, wilson
+from unlearn_core.words import span
 
 NORMALIZATIONS = {
     "auto": "find the one that fits",
@@ -273,7 +274,7 @@ def _tried(opened: importing.Opened) -> None:
             {
                 "normalisation": name,
                 "accuracy": 100 * accuracy,
-                "95 % interval": f"{ends.low:.1%} to {ends.high:.1%}",
+                "95 % interval": f"{span(ends.low, ends.high)} %",
             }
         )
     st.caption(f"Each normalisation that was tried, on {n:,} test images; the first one was taken.")

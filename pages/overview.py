@@ -18,6 +18,7 @@ from unlearn_core.plots.heatmap import SELECTION, heatmap_chart, heatmap_frame
 from unlearn_core.plots.overview import strip
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import finding, verdicts
+from unlearn_core.words import percent, signed
 
 CHART = "overview heatmap"
 _MARKS = {"good": ":green[✓]", "bad": ":orange[!]", "note": "·"}
@@ -58,7 +59,7 @@ def _metrics(facts: overview_facts.Facts) -> None:
     if facts.accuracy is not None:
         columns[0].metric(
             "Test accuracy",
-            f"{facts.accuracy:.1%}",
+            percent(facts.accuracy),
             f"{facts.test_images:,} images" if facts.test_images else None,
             delta_color="off",
             delta_arrow="off",
@@ -87,18 +88,18 @@ def _run_metrics(left: Any, right: Any, run: dict[str, Any]) -> None:
     names = ", ".join(r["class"] for r in rows if r["forgotten"])
     left.metric(
         f"✕ {md(names)} after forgetting",
-        f"{after:.1%}",
-        f"{100 * (after - before):+.1f} points",
+        percent(after),
+        f"{100 * (after - before):+.1f} points",  # its colour follows from a hyphen, not from a minus
         delta_color="inverse",
         height="stretch",
-        help=f"Accuracy on test images of the forgotten class; {before:.1%} before.",
+        help=f"Accuracy on test images of the forgotten class; {percent(before)} before.",
         border=True,
     )
     others = [r for r in rows if not r["forgotten"]]
     worst = min(others, key=lambda r: r["difference"])
     right.metric(
         "Worst other class",
-        f"{worst['difference']:+.1f} points",
+        f"{signed(worst['difference'])} points",
         f"class {md(worst['class'])}, {'inside' if worst['noise'] else 'outside'} the noise",
         delta_color="off" if worst["noise"] else "inverse",
         delta_arrow="off",

@@ -14,7 +14,7 @@ from pages.parts.text import md
 from unlearn_core.running import jobs
 from unlearn_core.running.words import STATES, forgets, forgotten, label_of, seconds_of, title_of, when
 from unlearn_core.store.runs import RunRecord, RunState
-from unlearn_core.words import duration
+from unlearn_core.words import counted, duration, figure, percent
 
 _MOST = 500
 
@@ -45,7 +45,7 @@ def page() -> None:
 def _finding(records: tuple[RunRecord, ...]) -> str:
     counts = {state: sum(r.state is state for r in records) for state in STATES}
     told = [f"{count} {STATES[state]}" for state, count in counts.items() if count]
-    return f"{len(records)} run{'s' if len(records) > 1 else ''}: {', '.join(told)}."
+    return f"{counted(len(records), 'run')}: {', '.join(told)}."
 
 
 def _filtered(records: tuple[RunRecord, ...]) -> list[RunRecord]:
@@ -119,7 +119,7 @@ def _moved(record: RunRecord, result: dict[str, Any] | None, key: str) -> str:
     if not result or not forgets(record):
         return ""
     before, after = result["before"][key], result["after"][key]
-    return "" if None in (before, after) else f"{100 * before:.1f} → {100 * after:.1f} %"
+    return "" if None in (before, after) else f"{figure(before)} → {percent(after)}"
 
 
 def _result(record: RunRecord) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ def test_a_share_is_per_cent_and_what_is_unknown_a_dash() -> None:
 )
 def test_what_somebody_set_has_no_needless_digits(share: float, text: str) -> None:
     assert words.trimmed_percent(share) == text
+    assert words.trimmed_percent(0.95012, 3) == "95 %"
 
 
 def test_a_span_has_one_sign_for_both() -> None:
@@ -58,7 +59,7 @@ def test_a_duration_is_as_coarse_as_one_says_it(time: float, text: str) -> None:
 
 
 def test_times_that_are_compared_keep_their_tenths() -> None:
-    assert words.seconds(123.44) == "123.4 s"
+    assert words.seconds(123.44) == "123.4 s" and words.seconds(None) == "–"
 
 
 @pytest.mark.parametrize(

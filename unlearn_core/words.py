@@ -17,9 +17,9 @@ def percent(share: float | None, digits: int = 1) -> str:
     return number if number == UNKNOWN else f"{number} %"
 
 
-def trimmed_percent(share: float) -> str:
-    """A share as somebody set it, without needless digits: "95 %", "99.95 %"."""
-    return f"{100 * share:.4g} %"
+def trimmed_percent(share: float, digits: int = 4) -> str:
+    """A share as somebody set it, of its significant digits those that are needed: "95 %", "99.95 %"."""
+    return f"{100 * share:.{digits}g} %"
 
 
 def span(low: float, high: float, digits: int = 1) -> str:
@@ -42,9 +42,9 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
-def seconds(time: float) -> str:
+def seconds(time: float | None) -> str:
     """A time that is to be compared with another: "123.4 s"."""
-    return f"{time:.1f} s"
+    return UNKNOWN if time is None else f"{time:.1f} s"
 
 
 def duration(time: float) -> str:

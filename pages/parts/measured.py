@@ -10,6 +10,7 @@ from unlearn_core.experiments import gathering
 from unlearn_core.experiments.gathering import Measured
 from unlearn_core.experiments.study import Study
 from unlearn_core.experiments.trial import Trial
+from unlearn_core.words import counted
 
 
 def measured() -> Measured:
@@ -25,9 +26,7 @@ def origin(trials: Iterable[Trial], studies: Mapping[str, Study], note: str = ""
     runs = len(sources) - len(stored)
     with st.expander("Where these numbers come from"):
         if runs:
-            st.markdown(
-                f"{runs} finished run{'s' if runs > 1 else ''}, kept on the Runs page or with the app."
-            )
+            st.markdown(f"{counted(runs, 'finished run')}, kept on the Runs page or with the app.")
         for study in stored:
             origin_of(study)
         if note:

@@ -8,6 +8,7 @@ from unlearn_core.checkpoints import catalog
 from unlearn_core.errors import UnlearnError
 from unlearn_core.home import home
 from unlearn_core.store.runs import RunStore
+from unlearn_core.words import percent, trimmed_percent
 
 
 def at_hand() -> dict[str, dict[str, Any]]:
@@ -40,7 +41,9 @@ def label_of(reference: str) -> str:
     card = card_of(reference)
     kind = reference.partition(":")[0]
     accuracy = card.get("facts", {}).get("accuracy")
-    shown = f"{card.get('name', reference)}" + (f" · {accuracy:.1%}" if isinstance(accuracy, float) else "")
+    shown = f"{card.get('name', reference)}" + (
+        f" · {percent(accuracy)}" if isinstance(accuracy, float) else ""
+    )
     return shown if kind == "bundled" else f"{shown} ({_made(card) if kind == 'run' else 'yours'})"
 
 
@@ -48,7 +51,7 @@ def _made(card: dict[str, Any]) -> str:
     """What a run made of the model."""
     facts = card.get("facts", {})
     sparse = facts.get("sparsity", {}).get("measured")
-    told = f"{100 * sparse:.4g} % sparse" if sparse else ""
+    told = f"{trimmed_percent(sparse)} sparse" if sparse else ""
     return told if told and "unlearned_from" not in facts else ", ".join(filter(None, (told, "unlearned")))
 
 

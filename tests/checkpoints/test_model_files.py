@@ -81,7 +81,7 @@ def test_a_foreign_checkpoint_finds_its_normalisation(trained, colours, tmp_path
 def test_an_untrained_model_is_warned_of(colour_card, colours, tmp_path):
     save_file(fresh_model(colour_card, 0).net.state_dict(), tmp_path / "u.safetensors")
     notes = open_model(tmp_path / "u.safetensors", colours).notes
-    assert notes and "guessing gives 33%" in notes[0]
+    assert notes and "guessing gives 33 %" in notes[0]
 
 
 def test_a_foreign_checkpoint_needs_a_data_set_of_as_many_classes(trained, colours, tmp_path):

@@ -50,7 +50,7 @@ def test_split_holds_out_a_fifth_of_each_class_for_good(make_folder: MakeFolder)
     dataset = opened(root)
     assert torch.bincount(dataset.test.labels).tolist() == [2, 1, 1]
     assert torch.bincount(dataset.train.labels).tolist() == [8, 4, 1]
-    assert any("20% of each class" in note for note in dataset.notes)
+    assert any("20 % of each class" in note for note in dataset.notes)
     moved = root.rename(root.with_name("moved"))
     assert opened(moved).digest == dataset.digest
     # The same images stay on their side when others come in.

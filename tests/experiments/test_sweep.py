@@ -78,7 +78,7 @@ def test_what_shares_model_and_forget_set_is_one_family():
     )
     assert sorted(len(f.trials) for f in found) == [1, 1, 1, 2]
     assert levels(found[0]) == [DENSE, SPARSE]  # the one with most sparsities first
-    assert {f.forgets for f in found} == {"class 3", "class 5", "a random 10% of the images"}
+    assert {f.forgets for f in found} == {"class 3", "class 5", "a random 10 % of the images"}
 
 
 def test_what_is_there_twice_counts_once():
@@ -229,8 +229,8 @@ def test_two_draws_of_a_random_share_are_two_families():
     shared = {"classes": (), "fraction": 0.1}
     trials = [trial("retrain", **shared), trial("retrain", **shared, draw=3, digest="other")]
     assert {f.forgets for f in families(trials)} == {
-        "a random 10% of the images",
-        "a random 10% of the images, draw 3",
+        "a random 10 % of the images",
+        "a random 10 % of the images, draw 3",
     }
     assert len({f.key for f in families(trials)}) == 2
 

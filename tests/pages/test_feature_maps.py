@@ -50,7 +50,7 @@ def test_opens_on_the_most_confident_right_image(
     right = (digits.test.labels == 4) & (chances.argmax(dim=1) == 4)
     best = int(np.where(right.numpy(), chances[:, 4].numpy(), -1).argmax())
     assert (
-        f"Test image {best}, “4”: the model takes it for “4” with {float(chances[best, 4]):.1%} (right)"
+        f"Test image {best}, “4”: the model takes it for “4” with {100 * float(chances[best, 4]):.1f} % (right)"
         in texts(app)
     )
 

@@ -227,12 +227,12 @@ def test_a_finished_run_shows_layers_accuracy_overlap_and_the_way_on(
     app = view(open_page("sparsity", forget=["3"]), "Make a model sparse")
     assert not app.exception and not app.error
     after = 100 * result["after"]["test_accuracy"]
-    assert "60.00% of the convolutions' weights are gone" in texts(app) and f"{after:.1f} %" in texts(app)
-    assert {m.label: m.value for m in app.metric}["Overlap of the two masks"] == "100.0%"
+    assert "60.00 % of the convolutions' weights are gone" in texts(app) and f"{after:.1f} %" in texts(app)
+    assert {m.label: m.value for m in app.metric}["Overlap of the two masks"] == "100.0 %"
     assert "two masks drawn at random would share" in texts(app)
     card = open_page("runs")
     assert not card.exception
-    assert "60.00% of the convolutions' weights are gone" in texts(card)
+    assert "60.00 % of the convolutions' weights are gone" in texts(card)
 
 
 def test_a_failed_run_is_a_sentence_with_a_next_step(empty_home: Path, open_page: OpenPage) -> None:

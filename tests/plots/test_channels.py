@@ -30,8 +30,8 @@ def test_ridges_fill_their_row_at_their_fullest_bin() -> None:
 def test_highest_probabilities_come_first() -> None:
     chart = probability_bars(np.array([0.2, 0.7, 0.1], np.float32), CLASSES, 0, count=2)
     assert [(r["class"], r["text"], r["truth"]) for r in rows(chart)] == [
-        ('do"g', "70.0%", False),
-        ("cat", "20.0%", True),
+        ('do"g', "70.0 %", False),
+        ("cat", "20.0 %", True),
     ]
 
 

@@ -55,7 +55,7 @@ def test_dumbbell_marks_and_describes() -> None:
     assert rows["ship"]["label"] == "✕ ship" and rows["cat"]["label"] == "cat"
     assert [rows[c]["kind"] for c in ("cat", "<b>$x$", "ship")] == ["within noise", "changed", "forgotten"]
     assert rows["<b>$x$"]["change"] == "−35.0"
-    assert "ship 99 to 0 %" in chart.description and "<b>$x$ -35" in chart.description
+    assert "ship 99 to 0 %" in chart.description and "<b>$x$ −35" in chart.description
 
 
 def test_most_telling_keeps_the_forgotten_and_the_order() -> None:

@@ -146,7 +146,7 @@ def test_the_released_solver_corrects_along_one_gradient_only():
 
 def test_a_large_share_is_noted():
     model, task, _ = linear_task(n=60, forgotten=20)
-    assert "33%" in run(model, build(InfluenceParams, {"samples": 10}), task).facts["notes"][0]
+    assert "33 %" in run(model, build(InfluenceParams, {"samples": 10}), task).facts["notes"][0]
 
 
 def test_chunks_fit_in_memory():

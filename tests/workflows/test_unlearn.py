@@ -130,7 +130,7 @@ def test_the_result_says_how_its_settings_were_chosen(inputs, tmp_path, params, 
 def test_what_a_method_notes_of_its_result_is_among_the_notes(inputs, tmp_path):
     params = {"samples": 10, "alpha": 0.1}
     result = ask(inputs, tmp_path / "run", method="influence", params=params, controls="none")
-    assert [note for note in result["notes"] if note.startswith("33% of the training images")]
+    assert [note for note in result["notes"] if note.startswith("33 % of the training images")]
     params = {"epochs": 1, "max_epochs": 1, "rewind": True}
     asked = {"method": "scrub", "forget": "", "fraction": 0.2, "controls": "none"}
     result = ask(inputs, tmp_path / "share", params=params, **asked)

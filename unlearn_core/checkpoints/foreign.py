@@ -19,6 +19,7 @@ from unlearn_core.data.sets import Dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.registry import build_shell
 from unlearn_core.models.specs import ModelCard, ModelSpec, Normalization, parse_normalization
+from unlearn_core.words import percent
 
 # Below this many times the accuracy of guessing, a model is not trained for these images and scores would mean nothing.
 _TRAINED = 3.0
@@ -142,13 +143,13 @@ def _sparsity(net: nn.Module, whole: Whole, hints: Hints) -> tuple[dict[str, Any
         return {}, ()
     if not whole.masks and not hints.keep_zeros:
         return {}, (
-            f"{share:.1%} of the convolutions' weights are exactly zero, as in a sparse model. If it is one, say so "
+            f"{percent(share)} of the convolutions' weights are exactly zero, as in a sparse model. If it is one, say so "
             "(--keep-zeros, or the question on the page Open a model): otherwise training fills them again.",
         )
     facts = {"method": "mask of the file" if whole.masks else "zeros of the file", "measured": share}
     sparsity = {**facts, "asked": None, "over": "convolution weights", "strict": False, "forget": None}
     return {"sparsity": sparsity}, (
-        f"A sparse model: {share:.1%} of the convolutions' weights are zero and stay so.",
+        f"A sparse model: {percent(share)} of the convolutions' weights are zero and stay so.",
     )
 
 
@@ -159,9 +160,9 @@ def _low_accuracy(probe: Probe, classes: Sequence[str], parts: Sequence[str]) ->
     if order is not None:
         names = as_class_order([classes[label] for label in order.label_of_output])
         return (
-            f"Its answers are a permutation of the labels: in the order {names} it classifies {order.accuracy:.0%} rightly "
-            f"instead of {accuracy:.0%}. Its outputs probably stand in that order: open it again with --class-order "
-            f"'{names}' (on the page, Class order).",
+            f"Its answers are a permutation of the labels: in the order {names} it classifies "
+            f"{percent(order.accuracy, 0)} rightly instead of {percent(accuracy, 0)}. Its outputs probably stand in that "
+            f"order: open it again with --class-order '{names}' (on the page, Class order).",
         )
     if accuracy >= min(0.5, _TRAINED / len(classes)):
         return ()
@@ -169,8 +170,8 @@ def _low_accuracy(probe: Probe, classes: Sequence[str], parts: Sequence[str]) ->
     if len(parts) > 1:
         causes.append("another part of the file being the trained one")
     return (
-        f"This model classifies only {accuracy:.0%} of {probe.images} test images rightly (guessing gives "
-        f"{1 / len(classes):.0%}). Likely causes are {', '.join(causes[:-1])} or {causes[-1]}; scores of it mean little.",
+        f"This model classifies only {percent(accuracy, 0)} of {probe.images} test images rightly (guessing gives "
+        f"{percent(1 / len(classes), 0)}). Likely causes are {', '.join(causes[:-1])} or {causes[-1]}; scores of it mean little.",
     )
 
 

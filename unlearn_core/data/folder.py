@@ -19,6 +19,7 @@ from unlearn_core.data.spec import DatasetSpec
 from unlearn_core.data.split import SPLIT_SEED, TEST_SHARE, stratified
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report
+from unlearn_core.words import trimmed_percent
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ def open_folder(spec: DatasetSpec, report: Report, download: bool) -> Dataset:
     else:
         train, test = stratified(labels, [file.name for file in files], listing.classes)
         notes.append(
-            f"No test folder: {TEST_SHARE:.0%} of each class, drawn with seed {SPLIT_SEED}, are held out."
+            f"No test folder: {trimmed_percent(TEST_SHARE)} of each class, drawn with seed {SPLIT_SEED}, are held out."
         )
     parts = [image_set(images[torch.tensor(which)], [labels[i] for i in which]) for which in (train, test)]
     return assemble(spec, listing.classes, parts[0], parts[1], notes)

@@ -26,6 +26,7 @@ from unlearn_core.experiments.trial import ORIGINAL, Trial, is_control
 from unlearn_core.intervals import Mean, student
 from unlearn_core.results.closeness import MEASURES, to_retrain
 from unlearn_core.unlearning.registry import REFERENCE
+from unlearn_core.words import figure, signed, span, trimmed_percent
 
 Settings = tuple[tuple[str, str], ...]
 """A method's settings as text, in order."""
@@ -80,7 +81,7 @@ class Family:
         """What is forgotten, in words."""
         if self.classes:
             return f"class{'es' if len(self.classes) > 1 else ''} {', '.join(self.classes)}"
-        return f"a random {self.fraction:.0%} of the images{f', draw {self.draw}' if self.draw else ''}"
+        return f"a random {trimmed_percent(self.fraction)} of the images{f', draw {self.draw}' if self.draw else ''}"
 
     @property
     def label(self) -> str:
@@ -244,23 +245,23 @@ def effect(family: Family, label: str, series: Series, level: Level) -> str:
     changed = change(family, series, level)
     if changed is None:
         return ""
-    dense, sparse = 100 * changed["dense"], 100 * changed["sparse"]
-    where = f"At {100 * level.sparsity:.4g} % sparsity"
+    dense, sparse = changed["dense"], changed["sparse"]
+    where = f"At {trimmed_percent(level.sparsity)} sparsity"
     move = "falls" if sparse < dense else "rises"
-    moves = f"{where} the gap of {label} to retraining {move} from {dense:.1f} to {sparse:.1f} points"
+    moves = f"{where} the gap of {label} to retraining {move} from {span(dense, sparse)} points"
     seeds = changed["seeds"]
     if seeds < 2:
         return f"{moves}, by one seed: that may be chance."
     if changed["clear"]:
         return f"{moves} ({seeds} seeds, 95 % interval of the change {_span(changed)})."
     return (
-        f"{where} the gap of {label} to retraining is {sparse:.1f} points against {dense:.1f} for the dense model: "
+        f"{where} the gap of {label} to retraining is {figure(sparse)} points against {figure(dense)} for the dense model: "
         f"no clear change over {seeds} seeds (95 % interval {_span(changed)})."
     )
 
 
 def _span(changed: Mapping[str, Any]) -> str:
-    return f"{100 * changed['low']:+.1f} to {100 * changed['high']:+.1f}".replace("-", "−")
+    return f"{signed(100 * changed['low'])} to {signed(100 * changed['high'])}"
 
 
 def _by_seed(family: Family, series: Series, level: Level, quantity: str) -> dict[int, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unlearn_core.plots.marks import CROSS, FORGOTTEN, NOISE, RETAINED, Rows
+from unlearn_core.words import percent
 
 SELECTION = "threshold"
 UNSEEN = "#009E73"
@@ -97,8 +98,8 @@ def alt_text(groups: Sequence[Group], threshold: str, missed: float, alarms: flo
     """What the chart shows, as a sentence; error rates as shares."""
     parts = "; ".join(f"{g.name}: {g.images} images, most at {_peak(g)}" for g in groups if g.bins)
     return (
-        f"Distributions of scores. {parts}. At the threshold {threshold} the attack misses {100 * missed:.0f} % of the "
-        f"members and raises false alarms for {100 * alarms:.0f} % of the unseen images."
+        f"Distributions of scores. {parts}. At the threshold {threshold} the attack misses {percent(missed, 0)} of the "
+        f"members and raises false alarms for {percent(alarms, 0)} of the unseen images."
     )
 
 
@@ -267,7 +268,7 @@ def _row_axis(groups: Sequence[Group], layout: _Layout) -> dict[str, Any]:
         i + 0.55: [f"{CROSS} {g.name}" if g.kind == "forgotten" else g.name, f"{g.images:,} images"]
         for i, g in enumerate(groups)
     }
-    names |= {layout.share(s): f"{100 * s:.0f} %" for s in (0, 0.5, 1)}
+    names |= {layout.share(s): percent(s, 0) for s in (0, 0.5, 1)}
     return {
         "title": None,
         "values": list(names),
@@ -287,4 +288,4 @@ def _looked_up(names: Mapping[float, Any]) -> str:
 
 def _peak(group: Group) -> str:
     peak = max(group.bins, key=lambda b: float(b["share"]))
-    return f"{100 * peak['share']:.0f} % in one bar"
+    return f"{percent(peak['share'], 0)} in one bar"

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unlearn_core.plots.colors import ACCENT, FOCUS, QUIET
+from unlearn_core.words import percent
 
 LAYER_SELECTION = "channel_of_layer"
 
@@ -120,7 +121,7 @@ def probability_bars(
         {
             "class": [classes[i] for i in order],
             "probability": probabilities[order].astype(float),
-            "text": [f"{probabilities[i]:.1%}" for i in order],
+            "text": [percent(float(probabilities[i])) for i in order],
             "truth": [i == truth for i in order],
         }
     )

@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 
 from unlearn_core.plots.marks import CROSS, FORGOTTEN, NOISE, RETAINED, Rows, class_axis, described, marked
+from unlearn_core.words import signed
 
 CELL = "cell"
 _WRITTEN = 12
@@ -111,7 +112,7 @@ def alt_text(rows: Rows, value: str) -> str:
     """What the matrix shows, as a sentence."""
     if value == "difference":
         most = max(rows, key=lambda r: abs(r["difference"]))
-        cell = f"{most['true']} answered {most['answer']}: {most['difference']:+.0f} points"
+        cell = f"{most['true']} answered {most['answer']}: {signed(most['difference'], 0)} points"
         return f"Difference of two confusion matrices; the largest change is {cell}."
     wrong = [r for r in rows if r["true"] != r["answer"]]
     most = max(wrong, key=lambda r: r[value])
@@ -120,7 +121,7 @@ def alt_text(rows: Rows, value: str) -> str:
 
 def _text(row: Mapping[str, Any], value: str) -> str:
     if value == "difference":
-        return f"{row['difference']:+.0f}".replace("-", "−") if abs(row["difference"]) >= 0.5 else ""
+        return signed(row["difference"], 0) if abs(row["difference"]) >= 0.5 else ""
     count = row["before" if value == "before_share" else "after"]
     return str(count) if count else ""
 

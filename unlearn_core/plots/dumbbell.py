@@ -16,7 +16,7 @@ from unlearn_core.plots.marks import (
     marked,
     percent_axis,
 )
-from unlearn_core.words import listed
+from unlearn_core.words import listed, signed
 
 MOST_ROWS = 24
 
@@ -41,7 +41,7 @@ def dumbbell(rows: Rows, before: str = "before", after: str = "after") -> alt.La
     table["kind"] = [
         "forgotten" if r["forgotten"] else "within noise" if r["noise"] else "changed" for r in rows
     ]
-    table["change"] = [f"{r['difference']:+.1f}".replace("-", "−") for r in rows]
+    table["change"] = [signed(r["difference"]) for r in rows]
     base = alt.Chart(table, height=alt.Step(26)).encode(
         y=alt.Y("label:N", sort=list(table["label"]), axis=class_axis(None, ticks=False, domain=False)),
         color=alt.Color(
@@ -89,7 +89,9 @@ def dumbbell(rows: Rows, before: str = "before", after: str = "after") -> alt.La
 def alt_text(rows: Rows, before: str, after: str) -> str:
     """What the chart shows, as a sentence."""
     gone = [f"{r['class']} {r['before']:.0f} to {r['after']:.0f} %" for r in rows if r["forgotten"]]
-    moved = [f"{r['class']} {r['difference']:+.0f}" for r in rows if not r["forgotten"] and not r["noise"]]
+    moved = [
+        f"{r['class']} {signed(r['difference'], 0)}" for r in rows if not r["forgotten"] and not r["noise"]
+    ]
     return (
         f"Test accuracy by class, {before} and {after}. Forgotten: {listed(gone) or 'none'}. "
         f"Others outside noise: {listed(moved) or 'none'}."

@@ -8,6 +8,7 @@ import pandas as pd
 
 from unlearn_core.plots.colors import ACCENT
 from unlearn_core.plots.marks import NOISE, RETAINED, Rows, described
+from unlearn_core.words import seconds
 
 Marks = list[dict[str, Any]]
 
@@ -118,14 +119,14 @@ def _dots(row: Mapping[str, Any]) -> Marks:
 def _texts(row: Mapping[str, Any]) -> Marks:
     """Everything that is written in a step: title, what the server does, what is sent, who answered, how long."""
     middle = row["step"] + 0.5
-    seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+    took = "" if row["seconds"] is None else seconds(row["seconds"])
     texts = [
         {"x": middle, "y": 102, "text": row["title"], "style": "title"},
         {"x": middle, "y": 84 + 3 * row["server"].count("\n"), "text": row["server"], "style": "plain"},
         {"x": row["step"] + 0.15, "y": 52, "text": row["down_text"], "style": "sent"},
         {"x": row["step"] + 0.6, "y": 52, "text": row["up_text"], "style": "sent"},
         {"x": middle, "y": 15, "text": row["clients"], "style": "plain"},
-        {"x": middle, "y": 3, "text": seconds, "style": "plain"},
+        {"x": middle, "y": 3, "text": took, "style": "plain"},
     ]
     return [t for t in texts if t["text"]]
 

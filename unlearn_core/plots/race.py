@@ -16,6 +16,7 @@ from unlearn_core.plots.marks import (
     marked,
     percent_axis,
 )
+from unlearn_core.words import percent
 
 QUANTITIES = {"rounds": "rounds", "seconds": "seconds of work", "megabytes": "megabytes sent, both ways"}
 _GROUPS = ["forgotten", "retained"]
@@ -136,7 +137,7 @@ def agreement_of_clients(rows: Rows, chance: float) -> alt.LayerChart:
     bars = base.mark_bar(size=13, cornerRadiusEnd=3, color=RETAINED)
     written = base.mark_text(align="left", dx=6, fontSize=12).encode(text=alt.Text("share:Q", format=".0f"))
     parts = ", ".join(
-        f"client {r['client']} {100 * r['share']:.0f} %" for r in rows if r["share"] is not None
+        f"client {r['client']} {percent(r['share'], 0)}" for r in rows if r["share"] is not None
     )
     return described(
         alt.layer(bars, written, _chance(chance, "x")), f"Agreement of each client alone: {parts}."

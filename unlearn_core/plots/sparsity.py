@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from unlearn_core.plots.marks import NOISE, RETAINED, Rows, described
+from unlearn_core.words import percent
 
 TITLES = {
     "ua": "unlearning accuracy UA, %",
@@ -259,7 +260,7 @@ def by_layer(layers: Mapping[str, Mapping[str, Any]], whole: float) -> Any:
     written = base.mark_text(align="left", dx=5, fontSize=12).encode(x, text=alt.Text("gone:Q", format=".1f"))
     line = alt.Chart(pd.DataFrame({"gone": [100 * whole]})).mark_rule(strokeDash=[5, 4], color=NOISE)
     parts = ", ".join(f"{r['layer']} {r['gone']:.1f} %" for r in rows)
-    text = f"Share of weights gone by layer; over all layers {100 * whole:.1f} %. {parts}."
+    text = f"Share of weights gone by layer; over all layers {percent(whole)}. {parts}."
     return described(alt.layer(bars, written, line.encode(alt.X("gone:Q"))), text)
 
 

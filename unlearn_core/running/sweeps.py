@@ -7,6 +7,7 @@ from typing import Any
 from unlearn_core.running.orders import Order
 from unlearn_core.store.runs import RunState, RunStore
 from unlearn_core.unlearning.registry import short_label
+from unlearn_core.words import trimmed_percent
 
 Cells = Sequence[tuple[float, str]]
 """What is to be measured: sparsities, 0 for the dense model, and methods by name."""
@@ -80,7 +81,7 @@ class Sweep:
             "seed": 0,
             "device": self.device,
         }
-        name = f"{self.model.rpartition(':')[2]} at {100 * sparsity:.4g} %"
+        name = f"{self.model.rpartition(':')[2]} at {trimmed_percent(sparsity)}"
         return Order("sparsify", {"settings": settings, "params": {"sparsity": sparsity}}, self.device, name)
 
     def order(self, sparsity: float, method: str, model: str, base: Order | None = None) -> Order:
@@ -96,8 +97,8 @@ class Sweep:
             "seed": 0,
             "device": self.device,
         }
-        what = self.classes.replace(",", ", ") or f"{self.fraction:.0%}"
-        name = f"Forget {what} · {short_label(method)} · {100 * sparsity:.4g} % sparse"
+        what = self.classes.replace(",", ", ") or trimmed_percent(self.fraction)
+        name = f"Forget {what} · {short_label(method)} · {trimmed_percent(sparsity)} sparse"
         return Order("unlearn", {"settings": settings, "params": {}}, self.device, name, base)
 
 

@@ -13,6 +13,7 @@ from unlearn_core.running import jobs
 from unlearn_core.running.orders import Order, place
 from unlearn_core.running.watching import share_done
 from unlearn_core.store.runs import RunRecord, RunState, RunStore
+from unlearn_core.words import duration
 
 
 class Stopped(UnlearnError):
@@ -60,7 +61,7 @@ def _draw_bar(progress: Progress) -> None:
     width = min(40, shutil.get_terminal_size().columns // 3)
     filled = round(width * share_done(progress.done, progress.total))
     eta = progress.metrics.get("eta")
-    left = f", {eta:.0f} s left" if eta else ""
+    left = f", {duration(eta)} left" if eta else ""
     bar = "#" * filled + "-" * (width - filled)
     line = f"\r\x1b[K{progress.stage:26.26} [{bar}] {progress.done}/{progress.total}{left}"
     print(line, end="", file=sys.stderr, flush=True)

@@ -32,6 +32,7 @@ from unlearn_core.unlearning.gradients import flat, kept, per_image_gradients, s
 from unlearn_core.unlearning.methods.influence import InfluenceParams, chunk_size
 from unlearn_core.unlearning.steps import UNTOUCHED_BN, drawn, require_finite
 from unlearn_core.unlearning.task import Outcome, Task
+from unlearn_core.words import percent
 
 Rows = Callable[[Int64[Tensor, " c"]], Float[Tensor, "c d"]]
 """The gradients of the sampled images at these positions."""
@@ -156,7 +157,8 @@ def _facts(
     }
     if share > LARGE_SHARE:
         told["notes"] = [
-            f"{share:.0%} of the training images are forgotten; the expansion behind this method is meant for a few percent."
+            f"{percent(share, 0)} of the training images are forgotten; the expansion behind this method is meant for "
+            "a few percent."
         ]
     return told
 

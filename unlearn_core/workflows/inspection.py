@@ -17,6 +17,7 @@ from unlearn_core.plots.montage import montage_png
 from unlearn_core.progress import Report
 from unlearn_core.results import evaluation
 from unlearn_core.results.plain import to_plain
+from unlearn_core.words import percent
 from unlearn_core.workflows.ends import inputs_of, names_in, open_both
 
 
@@ -75,7 +76,9 @@ def draw_maps(asked: MapsRequest, report: Report) -> bytes:
         else scale_range(found.maps, asked.layer, 0, asked.scale).high
     )
     best = int(found.probabilities.argmax())
-    caption = f"{told}; the model answers {dataset.classes[best]} with {found.probabilities[best]:.1%}"
+    caption = (
+        f"{told}; the model answers {dataset.classes[best]} with {percent(float(found.probabilities[best]))}"
+    )
     return montage_png(
         maps, high, title=f"{loaded.card.name}, {asked.layer}: {len(maps)} channels", caption=caption
     )

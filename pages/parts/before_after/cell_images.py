@@ -15,6 +15,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.confusion import CELL, confusion, destinations
 from unlearn_core.plots.gallery import Tile, gallery
 from unlearn_core.results import comparison
+from unlearn_core.words import percent
 
 _MOST = 48
 _COLUMNS = 12
@@ -63,15 +64,15 @@ def _told(rows: list[dict[str, Any]]) -> str:
     if not others:
         return f"All {total} test images of the forgotten class are still answered as before."
     first = others[0]
-    share = 100 * first["after"] / total
+    share = first["after"] / total
     spread = (
         "mostly into one class, which a retrained model would often do too"
-        if share > 60
+        if share > 0.6
         else "over several classes"
     )
     return (
         f"{still} of {total} test images of the forgotten class are still recognised. Most of the others are now taken for "
-        f"“{first['answer']}” ({first['after']} images, {share:.0f} %); they went {spread}."
+        f"“{first['answer']}” ({first['after']} images, {percent(share, 0)}); they went {spread}."
     )
 
 

@@ -18,6 +18,7 @@ from unlearn_core.plots.ladder import ladder
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import came_back, verdicts
 from unlearn_core.unlearning.registry import short_label
+from unlearn_core.words import signed
 
 TONES = {
     "good": ":green-badge[holds]",
@@ -143,14 +144,14 @@ def _size(a: compared.Side, b: compared.Side) -> None:
     facts = (
         ("Parameters", "parameters", 1, "", "{:,.0f}"),
         ("Multiply-accumulates an image", "macs", 1e6, " M", "{:,.2f}"),
-        ("Weights file", "bytes", 1024, " KB", "{:,.0f}"),
+        ("Weights file", "bytes", 1e3, " KB", "{:,.0f}"),
         (f"A batch of {b.size['batch']} images on {b.size['device']}", "milliseconds", 1, " ms", "{:,.1f}"),
     )
     for column, (label, name, unit, suffix, form) in zip(st.columns(4), facts, strict=True):
         before, after = a.size.get(name), b.size.get(name)
         if before and after:
             told = form.format(after / unit) + suffix
-            was = f"{100 * (after / before - 1):+.1f} % from {form.format(before / unit)}{suffix}"
+            was = f"{signed(100 * (after / before - 1))} % from {form.format(before / unit)}{suffix}"
             column.metric(label, told, was, **QUIET)
     st.caption(
         "The batch time is the median of repeated measurements at the time of the run. Channels that are only silenced make "

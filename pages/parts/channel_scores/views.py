@@ -16,6 +16,7 @@ from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS, ActivationStats
 from unlearn_core.channels.scoring import WorkedScore, channel_scores, classes_above, idf, tf, worked
 from unlearn_core.plots.heatmap import LABELS, Heatmap, columns_a_page, ranked
+from unlearn_core.words import percent
 
 METRICS = {"tf_idf": "TF-IDF", "tf": "TF", "idf": "IDF", "mean": "Mean activation"}
 METRIC_HELP = (
@@ -122,8 +123,8 @@ def finding(view: View) -> str:
             "about as active as for the next class" if times > 0.95 else "though another class drives it more"
         )
     return (
-        f"In {layer}, channel {best} speaks most for “{name}”: it makes up {tf(view.means)[k, best]:.1%} of the layer's "
-        f"activation there, {compared}, and lies above its own mean in {above} of {view.cell.worked.num_classes} classes."
+        f"In {layer}, channel {best} speaks most for “{name}”: it makes up {percent(float(tf(view.means)[k, best]))} of the "
+        f"layer's activation there, {compared}, and lies above its own mean in {above} of {view.cell.worked.num_classes} classes."
     )
 
 

@@ -27,6 +27,7 @@ from unlearn_core.experiments.published import (
 )
 from unlearn_core.experiments.table import Row
 from unlearn_core.unlearning.registry import REFERENCE
+from unlearn_core.words import counted, signed, trimmed_percent
 
 Names = Mapping[str, str]
 
@@ -42,8 +43,8 @@ def draw(rows: Sequence[Row], scenario: Scenario, names: Names) -> None:
     like = scenario_of(scenario.classes, scenario.fraction)
     if not like:
         st.info(
-            f"No table was published for forgetting {100 * scenario.fraction:.3g} % at random; the papers took 10 % and 50 %, "
-            "and whole classes."
+            f"No table was published for forgetting {trimmed_percent(scenario.fraction)} at random; the papers took 10 % "
+            "and 50 %, and whole classes."
         )
         return
     pairs = beside(rows, like)
@@ -86,7 +87,7 @@ def _said(pairs: Sequence[Beside]) -> str:
         if alone
         else ""
     )
-    return f"{methods} published method{'s' if methods > 1 else ''} beside ours: {side}{told}.{unsure}"
+    return f"{counted(methods, 'published method')} beside ours: {side}{told}.{unsure}"
 
 
 def _table(pairs: Sequence[Beside], names: Names) -> None:
@@ -112,7 +113,7 @@ def _table(pairs: Sequence[Beside], names: Names) -> None:
 def _lines(pair: Beside, names: Names) -> list[dict[str, Any]]:
     """Two lines a method: published, then ours, in the same columns."""
     line, row = pair.line, pair.row
-    published = f"{100 * line.sparsity:.3g} % sparse" if line.sparsity else "dense"
+    published = f"{trimmed_percent(line.sparsity)} sparse" if line.sparsity else "dense"
     source = f"published, {line.paper}"
     theirs: dict[str, Any] = {"Method": method_label(line.method), "Model": published, "Source": source}
     seeds = f"{len(row.trials)} seeds" if len(row.trials) > 1 else "1 seed"
@@ -147,7 +148,7 @@ def _cell(row: Mapping[str, Any], title: str) -> str:
     value, gap = row[title], row[f"{title} gap"]
     if value is None:
         return "–"
-    told = "" if gap is None else f" ({gap:+.1f})".replace("-", "−")
+    told = "" if gap is None else f" ({signed(gap)})"
     return f"{value:.1f}{told} {_GLYPHS.get(row[f'{title} side'], '')}".rstrip()
 
 

@@ -16,6 +16,7 @@ from unlearn_core.experiments.table import Row
 from unlearn_core.intervals import Mean
 from unlearn_core.results.closeness import MEASURES
 from unlearn_core.unlearning.provenance import CHOSEN
+from unlearn_core.words import figure
 
 Names = Mapping[str, str]
 
@@ -185,7 +186,7 @@ def legend(rows: Sequence[Row]) -> str:
         "No noise floor: it takes two models retrained without the same images."
         if floor is None
         else "Grey: no further from retraining than retraining is from itself under another seed "
-        f"({100 * floor:.2f} points on average)."
+        f"({figure(floor, 2)} points on average)."
     )
     return (
         "★ retraining, which all are measured by · ◇ controls, which a method has to beat · in brackets: gap to "
@@ -263,7 +264,7 @@ def _text(row: Row, name: str, intervals: bool) -> str:
     scale = 1 if name in _TIMES else 100
     sure = "" if half is None else f" ± {half * scale:.2g}"
     gap = row.gaps.get(name) if name in MEASURES and row.kind != "reference" else None
-    return f"{_figure(name, number)}{sure}{'' if gap is None else f' ({100 * gap.estimate:.1f})'}"
+    return f"{_figure(name, number)}{sure}{'' if gap is None else f' ({figure(gap.estimate)})'}"
 
 
 def _figure(name: str, number: float) -> str:

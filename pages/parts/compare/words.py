@@ -13,6 +13,7 @@ from unlearn_core.experiments.trial import FEDERATED, ORIGINAL, STORED, Trial
 from unlearn_core.sparsify.registry import short_label as sparsifier_label
 from unlearn_core.store.records import is_run_id
 from unlearn_core.unlearning.registry import REFERENCE, short_label
+from unlearn_core.words import trimmed_percent
 
 _MOST_SETTINGS = 2
 
@@ -57,7 +58,7 @@ def forgets(scenario: Scenario) -> str:
     """What is forgotten, in words."""
     if scenario.classes:
         return f"forgetting ✕ {', '.join(scenario.classes)}"
-    return f"forgetting {100 * scenario.fraction:.3g} % at random"
+    return f"forgetting {trimmed_percent(scenario.fraction)} at random"
 
 
 def names_of(rows: list[Row]) -> dict[str, str]:
@@ -96,7 +97,7 @@ def depth(row: Row) -> str:
     if not row.sparsity:
         return "dense"
     name, comma, strict = row.sparsifier.partition(", ")
-    return f"{100 * row.sparsity:.3g} % {_sparsifier(name)}{comma}{strict}"
+    return f"{trimmed_percent(row.sparsity, 3)} {_sparsifier(name)}{comma}{strict}"
 
 
 def run_of(row: Row) -> str:

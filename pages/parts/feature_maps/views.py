@@ -17,6 +17,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.colors import map_uri
 from unlearn_core.plots.gallery import Tile
 from unlearn_core.plots.tiles import image_uri
+from unlearn_core.words import percent
 
 ORDERS = {"number": "number", "strength": "strength"}
 SCALE_NAMES = {"unit": "channel", "layer": "layer", "network": "network"}
@@ -178,7 +179,7 @@ def finding(view: View) -> str:
     means = view.maps.mean(axis=(1, 2))
     best, firing = int(means.argmax()), int((view.maps.max(axis=(1, 2)) > 0).sum())
     return (
-        f"{view.name}: the model takes it for “{view.classes[answer]}” with {chances[answer]:.1%}{verdict}. "
+        f"{view.name}: the model takes it for “{view.classes[answer]}” with {percent(float(chances[answer]))}{verdict}. "
         f"In {view.layer}, {firing} of {len(means)} channels fire, channel {best} most (mean {means[best]:.3g})."
     )
 
@@ -289,7 +290,7 @@ def montage(view: View) -> bytes:
 
     high = view.maps.max(axis=(1, 2)) if view.scale == "unit" else view.high(view.layer, view.channel)
     answer = int(view.seen.probabilities.argmax())
-    caption = f"{view.name}; taken for {view.classes[answer]} with {view.seen.probabilities[answer]:.1%}"
+    caption = f"{view.name}; taken for {view.classes[answer]} with {percent(float(view.seen.probabilities[answer]))}"
     return montage_png(
         view.maps,
         high,

@@ -21,7 +21,7 @@ from unlearn_core.results.verdicts import against_random, came_back
 from unlearn_core.running.orders import Order
 from unlearn_core.running.words import title_of
 from unlearn_core.store.runs import RunRecord
-from unlearn_core.words import duration, size
+from unlearn_core.words import counted, duration, percent, size
 
 _UNITS = {"rounds": "Rounds", "seconds": "Seconds", "megabytes": "Bytes"}
 _SURVIVED = {
@@ -258,9 +258,11 @@ def privacy(run: Shown) -> None:
     held = run.scored
     hidden = int(held[held < asked["k"]].sum())
     columns = st.columns(4)
-    columns[0].metric("Floor k", f"{asked['k']} image{'s' if asked['k'] > 1 else ''}", **QUIET)
+    columns[0].metric("Floor k", counted(asked["k"], "image"), **QUIET)
     if not run.asked("superlink"):
-        columns[1].metric("Images unreported", f"{hidden:,} · {hidden / max(1, held.sum()):.1%}", **QUIET)
+        columns[1].metric(
+            "Images unreported", f"{hidden:,} · {percent(hidden / max(1, held.sum()))}", **QUIET
+        )
     columns[2].metric("Epsilon", f"{asked['epsilon']:g}" if asked["epsilon"] else "none", **QUIET)
     if told and not federated_runs.is_control(run.record):
         columns[3].metric("Agreement of the plan", _percent(told["run"]), **QUIET)
@@ -306,7 +308,7 @@ def _given_away(asked: dict[str, Any], smallest: int) -> str:
             f"Each client's report is ({asked['epsilon']:g}, {asked['delta']:g})-differentially private for one of its "
             "images; the model updates are not."
         )
-    told = f"The smallest class that a client reported has {smallest:,} image{'s' if smallest > 1 else ''}."
+    told = f"The smallest class that a client reported has {counted(smallest, 'image')}."
     if smallest >= np.iinfo(np.int64).max:
         return "No client reported any class."
     if smallest == 1:
@@ -386,4 +388,4 @@ def _percents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _percent(share: float | None) -> str:
-    return "no plan" if share is None else f"{100 * share:.0f} %"
+    return "no plan" if share is None else percent(share, 0)

@@ -16,6 +16,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.plots import race as races
 from unlearn_core.plots.heatmap import SELECTION, Heatmap, heatmap_alt, heatmap_chart, heatmap_frame, ranked
 from unlearn_core.store.runs import RunRecord
+from unlearn_core.words import percent
 
 _ALL, _PLAIN = "all clients", "plain average"
 _COLUMNS = 40
@@ -161,7 +162,7 @@ def _alone(run: Shown) -> None:
     none = len(rows) - len(known)
     st.markdown(
         md(
-            f"Alone, client {worst['client']} would miss most: it agrees on {100 * worst['share']:.0f} % of the "
+            f"Alone, client {worst['client']} would miss most: it agrees on {percent(worst['share'], 0)} of the "
             f"{told['channels']} channels that all clients' exact statistics pick."
             + (
                 f" {none} of {len(rows)} clients hold no image of the class and could plan nothing."

@@ -8,6 +8,7 @@ from pages.parts.downloads import table_behind
 from pages.parts.opened import opened
 from pages.parts.selection import Selection
 from unlearn_core.results.result import Part
+from unlearn_core.words import percent
 
 _MEASURES = {
     "ua": ("**UA**", "images to forget, answered wrongly"),
@@ -37,7 +38,7 @@ def targets(reference: Part | None, share: bool) -> None:
     lines = [head, "|:--|:--|:--|" + ("--:|" if measures else "")]
     for name, (label, what) in _MEASURES.items():
         value = getattr(measures, name, None)
-        given = (f" {100 * value:.1f} % |" if value is not None else " – |") if measures else ""
+        given = (f" {percent(value)} |") if measures else ""
         lines.append(f"| {label} | {what} | {aims[name]} |{given}")
     st.markdown("\n".join(lines))
 

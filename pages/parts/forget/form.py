@@ -18,6 +18,7 @@ from unlearn_core.unlearning.beside import controls_beside
 from unlearn_core.unlearning.method import Method
 from unlearn_core.unlearning.provenance import how_chosen, told
 from unlearn_core.unlearning.registry import REFERENCE
+from unlearn_core.words import percent
 
 _MOST_PILLS = 20
 
@@ -116,7 +117,7 @@ def _notes(
     if sparse.get("measured"):
         st.info(
             md(
-                f"This model is sparse: {sparse['measured']:.1%} of its convolutions' weights are gone "
+                f"This model is sparse: {percent(sparse['measured'])} of its convolutions' weights are gone "
                 f"({sparse.get('method', 'pruned')}). Its mask stays enforced: after every step the weights that are gone "
                 "are zero again, with retraining and every control too."
             )

@@ -13,6 +13,7 @@ import streamlit as st
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report
+from unlearn_core.words import size
 
 if TYPE_CHECKING:
     from unlearn_core.data.sets import Dataset
@@ -177,7 +178,7 @@ def progress_bar(words: str) -> Iterator[Report]:
 
 def _words(progress: Progress) -> str:
     if progress.metrics.get("unit") == "bytes":
-        return f"{progress.stage.capitalize()}: {progress.done / 1e6:.1f} of {progress.total / 1e6:.1f} MB"
+        return f"{progress.stage.capitalize()}: {size(progress.done)} of {size(progress.total)}"
     return f"{progress.stage.capitalize()}: {progress.done:,} of {progress.total:,}"
 
 

@@ -21,7 +21,7 @@ from unlearn_core.store.files import read_json
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.provenance import told
 from unlearn_core.unlearning.registry import short_label
-from unlearn_core.words import duration
+from unlearn_core.words import duration, percent, size
 
 _LOG_BYTES = 20_000
 
@@ -90,7 +90,7 @@ def _outcome(record: RunRecord) -> None:
     elif record.kind == "federated":
         _federated(record, result)
     elif record.kind == "train":
-        st.markdown(f"**Test accuracy {result['after']['test_accuracy']:.2%} after training.**")
+        st.markdown(f"**Test accuracy {percent(result['after']['test_accuracy'], 2)} after training.**")
     elif record.kind == "sparsify":
         st.markdown(f"**{md(sparsity_result.sentence(result))}**")
         sparsity_result.numbers(result)
@@ -109,11 +109,11 @@ def _federated(record: RunRecord, result: dict[str, Any]) -> None:
     channels = num_channels(side(record.id)) if plan else 0
     label = f"Federated {DEEDS[result['action']]}"
     st.markdown(f"**{md(finding(result['before'], result['after'], plan, channels, what=label))}**")
-    sent = (told["bytes_down"] + told["bytes_up"]) / 1e6
+    sent = size(told["bytes_down"] + told["bytes_up"])
     missing = len(told["events"])
     st.caption(
         md(
-            f"{told['clients']} clients, {told['partition']} · {sent:,.1f} MB sent · {missing} answers missing or rejected"
+            f"{told['clients']} clients, {told['partition']} · {sent} sent · {missing} answers missing or rejected"
         )
     )
     selection.link("pages/federated.py", "See how it went", b=record.id)
@@ -196,10 +196,9 @@ def _downloads(record: RunRecord) -> None:
     row = st.container(horizontal=True)
     files = store().files(record.id) if record.state is RunState.SUCCEEDED and not record.damage else {}
     if "model.safetensors" in files:
-        size = files["model.safetensors"] / 1024
         _download(
             row,
-            f"Weights ({size:,.0f} KB)",
+            f"Weights ({size(files['model.safetensors'])})",
             lambda: store().artifact(record.id, "model.safetensors").read_bytes(),
             record,
             "safetensors",

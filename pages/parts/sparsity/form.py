@@ -17,6 +17,7 @@ from unlearn_core.running.words import title_of, when
 from unlearn_core.sparsify.registry import SPARSIFIERS
 from unlearn_core.sparsify.sparsifier import Sparsifier
 from unlearn_core.store.runs import RunRecord, RunState
+from unlearn_core.words import trimmed_percent
 
 STRICT = (
     "A mask is chosen by looking at weights that all training images have shaped, those to forget among them: which weights "
@@ -80,9 +81,7 @@ def _form(chosen: selection.Selection) -> tuple[Order, str]:
     }
     # Only what differs from the model's own recipe: the rest is filled in from it, as on the command line.
     params = {"sparsity": sparsity, **{k: v for k, v in values.items() if v != defaults[k]}}
-    told = (
-        f"{chosen.model.rpartition(':')[2]} at {100 * sparsity:.4g} % · {name}{', strict' if strict else ''}"
-    )
+    told = f"{chosen.model.rpartition(':')[2]} at {trimmed_percent(sparsity)} · {name}{', strict' if strict else ''}"
     order = Order("sparsify", {"settings": settings, "params": params}, device, told)
     return order, problem or _refused(chosen)
 
@@ -217,5 +216,9 @@ def _picked(records: list[RunRecord]) -> RunRecord:
 def called(record: RunRecord) -> str:
     """A run's own name, or what it did and when."""
     asked, sparsity = record.request.get("settings", {}), record.request.get("params", {}).get("sparsity")
-    told = f"{asked.get('sparsifier', '')} at {100 * float(sparsity):.4g} %" if sparsity else title_of(record)
+    told = (
+        f"{asked.get('sparsifier', '')} at {trimmed_percent(float(sparsity))}"
+        if sparsity
+        else title_of(record)
+    )
     return f"{record.name or told} · {when(record.created)}"

@@ -21,6 +21,7 @@ from unlearn_core.experiments.sweep import (
 )
 from unlearn_core.plots import sparsity as plots
 from unlearn_core.unlearning.registry import REFERENCE, short_label
+from unlearn_core.words import counted
 
 SCHEDULES = ("decreasing", "constant", "increasing")
 _COLUMNS = 3
@@ -73,7 +74,7 @@ def best(rows: list[dict[str, Any]]) -> str:
     nearest = (
         f"Closest to retraining: {first['series']} at γ = {first['gamma']}, {first['mean']:.1f} points away"
     )
-    sure = f" ({first['seeds']} seed{'s' if first['seeds'] > 1 else ''})."
+    sure = f" ({counted(first['seeds'], 'seed')})."
     others = [r["mean"] for r in own if r["series"] != first["series"]]
     close = f"; the next course is {min(others):.1f} away" if others else ""
     if tuned is None:

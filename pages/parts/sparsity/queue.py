@@ -18,7 +18,7 @@ from unlearn_core.running.grid import MOST
 from unlearn_core.running.sweeps import Cells, Sweep
 from unlearn_core.sparsify.registry import SPARSIFIERS
 from unlearn_core.unlearning.registry import REFERENCE, in_sparsity_paper, short_label
-from unlearn_core.words import duration
+from unlearn_core.words import counted, duration, trimmed_percent
 
 _KEY = "sparsity queue"
 
@@ -75,7 +75,7 @@ def _wanted(family: Family | None) -> tuple[list[tuple[float, str]], str]:
         "Sparsities",
         STEPS,
         default=list(STEPS) if family else [0.0, 0.95],
-        format_func=lambda s: f"{100 * s:.4g} %",
+        format_func=trimmed_percent,
         key=f"sparsity queue at {key}",
     )
     names = [m.name for m in methods.offered(family.fraction if family else 0.0) if m.name != REFERENCE]
@@ -97,7 +97,7 @@ def _overview(cells: Cells) -> None:
     rows = [
         {
             "method": short_label(name),
-            **{f"{100 * s:.4g} %": "missing" if (s, name) in set(cells) else "·" for s in columns},
+            **{trimmed_percent(s): "missing" if (s, name) in set(cells) else "·" for s in columns},
         }
         for name in dict.fromkeys(name for _, name in cells)
     ]
@@ -106,10 +106,10 @@ def _overview(cells: Cells) -> None:
 
 def _sentence(cells: Cells, sparse: Sequence[float], maker: str) -> str:
     many = len(cells) + len(sparse)
-    told = f"{many} run{'s' if many > 1 else ''} would be queued: {len(cells)} of unlearning"
+    told = f"{counted(many, 'run')} would be queued: {len(cells)} of unlearning"
     if not sparse:
         return told + ", on models that are there."
-    which = ", ".join(f"{100 * s:.4g} %" for s in sparse)
+    which = ", ".join(map(trimmed_percent, sparse))
     return f"{told}, after {len(sparse)} that make{'s' if len(sparse) == 1 else ''} the model sparse ({maker}, {which})."
 
 

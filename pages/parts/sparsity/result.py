@@ -15,7 +15,7 @@ from unlearn_core.running.curves import accuracy_by_rung
 from unlearn_core.running.words import title_of
 from unlearn_core.store.runs import RunRecord
 from unlearn_core.unlearning.provenance import told as told_of
-from unlearn_core.words import duration
+from unlearn_core.words import duration, figure, percent
 
 
 def draw(record: RunRecord) -> None:
@@ -39,24 +39,25 @@ def draw(record: RunRecord) -> None:
 
 def sentence(result: Mapping[str, Any]) -> str:
     """What was done and what it cost."""
-    before, after = (100 * result[k]["test_accuracy"] for k in ("before", "after"))
+    before, after = (result[k]["test_accuracy"] for k in ("before", "after"))
     return (
-        f"{result['sparsity']:.2%} of the convolutions' weights are gone; test accuracy went from {before:.1f} to "
-        f"{after:.1f} % in {duration(result['seconds'])}."
+        f"{percent(result['sparsity'], 2)} of the convolutions' weights are gone; test accuracy went from {figure(before)} to "
+        f"{percent(after)} in {duration(result['seconds'])}."
     )
 
 
 def numbers(result: Mapping[str, Any]) -> None:
     """Three or four figures in a row, and what the overlap of masks means."""
-    before, after = (100 * result[k]["test_accuracy"] for k in ("before", "after"))
+    before, after = (result[k]["test_accuracy"] for k in ("before", "after"))
     told = [
-        ("Sparsity", f"{result['sparsity']:.1%}", None),
-        ("Test accuracy", f"{after:.1f} %", f"{after - before:+.1f} points"),
+        ("Sparsity", percent(result["sparsity"]), None),
+        # The arrow takes its direction from a hyphen, not from a minus.
+        ("Test accuracy", percent(after), f"{100 * (after - before):+.1f} points"),
         ("Finding the mask took", duration(result["mask_seconds"]), None),
     ]
     shared = result["overlap"]
     if shared:
-        told.append(("Overlap of the two masks", f"{shared['iou']:.1%}", None))
+        told.append(("Overlap of the two masks", percent(shared["iou"]), None))
     for column, (name, value, delta) in zip(st.columns(len(told)), told, strict=True):
         column.metric(name, value, delta, delta_color="off")
     if shared:
@@ -70,9 +71,9 @@ def overlap_text(result: Mapping[str, Any]) -> str:
     shared, forget = result["overlap"], result["forget"]
     what = f"class {', '.join(forget['classes'])}" if forget["classes"] else "the share to forget"
     return (
-        f"The strict mask and the one that saw {what} ({forget['images']:,} images) share {shared['iou']:.1%} of the weights "
-        f"that either keeps; two masks drawn at random would share {shared['chance']:.1%}. What they don't share is what the "
-        "images, and the other course of training without them, changed. The strict one is in use."
+        f"The strict mask and the one that saw {what} ({forget['images']:,} images) share {percent(shared['iou'])} of the "
+        f"weights that either keeps; two masks drawn at random would share {percent(shared['chance'])}. What they don't share is "
+        "what the images, and the other course of training without them, changed. The strict one is in use."
     )
 
 
@@ -97,5 +98,5 @@ def live(record: RunRecord) -> None:
             color=plots.RETAINED,
         )
         st.caption(
-            md(f"Test accuracy under the mask after {last[0]}: {last[1]:.1%}. Live, not yet a result.")
+            md(f"Test accuracy under the mask after {last[0]}: {percent(last[1])}. Live, not yet a result.")
         )

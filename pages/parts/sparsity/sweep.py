@@ -26,6 +26,7 @@ from unlearn_core.experiments.sweep import (
 )
 from unlearn_core.plots import sparsity as plots
 from unlearn_core.unlearning.registry import REFERENCE, in_sparsity_paper
+from unlearn_core.words import figure, trimmed_percent
 
 _CLOCKS = " Run time is that of the stored studies alone: your own runs were timed on another machine."
 _COLUMNS = 3
@@ -126,7 +127,7 @@ def _slider(family: Family, there: list[Level]) -> Level | None:
     if not sparse:
         return None
     if len(sparse) == 1:
-        st.caption(f"Dense beside the one sparsity that was measured: {100 * sparse[0].sparsity:.4g} %.")
+        st.caption(f"Dense beside the one sparsity that was measured: {trimmed_percent(sparse[0].sparsity)}.")
         return sparse[0]
     by_sparsity = {
         level.sparsity: level for level in sparse
@@ -136,7 +137,7 @@ def _slider(family: Family, there: list[Level]) -> Level | None:
         "Sparsity to look at",
         list(by_sparsity),
         value=usual.sparsity,
-        format_func=lambda sparsity: f"{100 * sparsity:.4g} %",
+        format_func=trimmed_percent,
         key=f"sparsity at {family.key} {sparse[0].sparsifier}",
         help="Scrubs through what was measured: the line in the charts and the table below follow.",
     )
@@ -190,7 +191,7 @@ def _at(
     family: Family, drawn: list[Series], names: dict[Series, str], level: Level, order: list[str]
 ) -> None:
     """One sparsity beside the dense model: a chart of the gaps, and all measures as a table."""
-    percent = f"{100 * level.sparsity:.4g} %"
+    percent = trimmed_percent(level.sparsity)
     st.subheader(f"At {percent} sparsity, beside the dense model")
     changes = [(names[s], change(family, s, level)) for s in drawn if s.method != REFERENCE]
     rows = [
@@ -237,4 +238,4 @@ def _arrow(dense: Any, sparse: Any, quantity: str) -> str:
 
 
 def _number(value: Any, quantity: str) -> str:
-    return f"{value.estimate:.1f}" if quantity == "seconds" else f"{100 * value.estimate:.1f}"
+    return f"{value.estimate:.1f}" if quantity == "seconds" else figure(value.estimate)

@@ -4,6 +4,7 @@ from unlearn_core.federated.request import FederatedRequest, client_settings
 from unlearn_core.results.result import FederatedResult
 from unlearn_core.running.kinds.kind import Kind, Output, Params, Request
 from unlearn_core.running.kinds.unlearn import table_of
+from unlearn_core.words import size
 
 DEEDS = {"train": "training", "unlearn": "unlearning", "retrain": "retraining"}
 """What each action does, as a noun."""
@@ -16,9 +17,9 @@ def action_of(request: Request) -> str:
 
 def _summary(result: FederatedResult, wrote: str) -> str:
     federation = result.federation
-    sent = (federation.bytes_down + federation.bytes_up) / 1e6
+    sent = size(federation.bytes_down + federation.bytes_up)
     return (
-        f"{table_of(result)}\n{federation.clients} clients, {federation.partition}: {sent:.1f} MB sent, "
+        f"{table_of(result)}\n{federation.clients} clients, {federation.partition}: {sent} sent, "
         f"{len(federation.events)} answers missing or rejected"
     )
 

@@ -4,6 +4,7 @@ from unlearn_core.params import Setting, settings_of
 from unlearn_core.results.result import SparsifyResult
 from unlearn_core.running.kinds.kind import Kind, Output, Params
 from unlearn_core.sparsify.registry import find_sparsifier
+from unlearn_core.words import percent, seconds
 from unlearn_core.workflows.requests import SparsifyRequest
 
 
@@ -14,11 +15,12 @@ def _settings(sparsifier: str) -> tuple[Setting, ...]:
 def _summary(result: SparsifyResult, wrote: str) -> str:
     before, after = (evaluation.test_accuracy for evaluation in (result.before, result.after))
     lines = [
-        f"{result.sparsity:.2%} of the convolutions' weights are gone; test accuracy {before:.2%} -> {after:.2%}.",
-        f"Masks with and without the forget set share {result.overlap.iou:.1%} of their weights."
+        f"{percent(result.sparsity, 2)} of the convolutions' weights are gone; test accuracy "
+        f"{percent(before, 2)} -> {percent(after, 2)}.",
+        f"Masks with and without the forget set share {percent(result.overlap.iou)} of their weights."
         if result.overlap
         else "",
-        f"{result.seconds:.1f} s{wrote}.",
+        f"{seconds(result.seconds)}{wrote}.",
         *result.notes,
     ]
     return "\n".join(line for line in lines if line)

@@ -6,6 +6,7 @@ from unlearn_core.models.recipe import Recipe
 from unlearn_core.params import Setting, settings_of
 from unlearn_core.results.result import TrainResult
 from unlearn_core.running.kinds.kind import Kind, Output, Params
+from unlearn_core.words import percent
 from unlearn_core.workflows.requests import TrainRequest
 
 _FROM_SCRATCH = {"epochs": 12, "lr": 0.1, "schedule": "one_cycle"}
@@ -17,7 +18,7 @@ def _recipe(name: str) -> tuple[Setting, ...]:
 
 
 def _summary(result: TrainResult, wrote: str) -> str:
-    return f"Test accuracy {result.after.test_accuracy:.2%}{wrote}."
+    return f"Test accuracy {percent(result.after.test_accuracy, 2)}{wrote}."
 
 
 KIND = Kind(

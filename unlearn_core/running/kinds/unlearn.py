@@ -6,6 +6,7 @@ from unlearn_core.results.evaluation import Evaluation
 from unlearn_core.results.result import Forgetting, Rung, UnlearnResult
 from unlearn_core.running.kinds.kind import Kind, Output, Params
 from unlearn_core.unlearning.registry import find_method
+from unlearn_core.words import percent, seconds
 from unlearn_core.workflows.requests import UnlearnRequest
 
 
@@ -20,17 +21,13 @@ def table_of(result: Forgetting) -> str:
     titles = ("forget", "retain", "UA", "MIA", "RA", "TA")
     lines = [f"{'':26}{''.join(f'{title:>10}' for title in titles)}   (forget, retain: test accuracy)"]
     lines += [_line(name, tested) for name, tested in rows if tested]
-    return "\n".join([*lines, f"{result.seconds:.1f} s", *result.notes])
+    return "\n".join([*lines, seconds(result.seconds), *result.notes])
 
 
 def _line(name: str, tested: Evaluation | Rung) -> str:
     measures = tested.measures if isinstance(tested, Evaluation) else Measures()
     shares = (tested.forget_test_accuracy, tested.retain_test_accuracy, *measures)
-    return f"{name:26}{''.join(_percent(share) for share in shares)}".rstrip()
-
-
-def _percent(share: float | None) -> str:
-    return f"{'-' if share is None else format(share, '.1%'):>10}"
+    return f"{name:26}{''.join(f'{percent(share):>10}' for share in shares)}".rstrip()
 
 
 def _settings(method: str) -> tuple[Setting, ...]:
