@@ -20,6 +20,7 @@ from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.progress import silent
 from unlearn_core.workflows.answers import answers_of
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 
 def main():
@@ -30,7 +31,7 @@ def main():
     parser.add_argument("--counts", default="360,1000,3000,10000")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    dataset, loaded = open_both(args.data, args.model, "", "auto", "cpu", silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device="cpu"), silent)
     answers = answers_of(loaded.model, split_dataset(dataset, ForgetSpec((args.forget,))), silent)
     retain, test = (part.confidence[attack_order(part.labels)] for part in (answers.retain, answers.test))
     confidence_attack(retain[:9], test[:9])  # what is imported once would count for the first row alone

@@ -16,6 +16,7 @@ from unlearn_core.results.evaluation import tabulate, test_predictions
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 
 def ladder(loaded, dataset, method, target, params):
@@ -43,7 +44,7 @@ def main():
     parser.add_argument("--rates", default="0.01,0.02,0.05")
     parser.add_argument("--epochs", type=int, default=3)
     args = parser.parse_args()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", "auto", silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device="auto"), silent)
     grid = list(itertools.product(args.places.split(","), args.ratios.split(","), args.rates.split(",")))
     rows = []
     for where, ratio, lr in grid:

@@ -33,6 +33,7 @@ from unlearn_core.params import build, plain
 from unlearn_core.progress import RunCancelled
 from unlearn_core.results.evaluation import tabulate, test_predictions
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 PAPER = {"cifar10/resnet": 8.9, "cifar10/vgg": 7.9, "cifar100/resnet": 9.9, "cifar100/vgg": 8.4}
 """Wang et al., arXiv 2110.11794, abstract: times as fast as retraining."""
@@ -66,7 +67,7 @@ def rungs_of(action, loaded, asked, params, forget, done=lambda rungs: False, pr
 
 def main():
     args = arguments()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, lambda progress: None)
+    dataset, loaded = open_both(Opening(args.model, args.data, device=args.device), lambda progress: None)
     forget = (class_index(dataset.classes, args.forget),)
     warm = {"data": args.data, "clients": 2, "rounds": 1, "device": args.device}
     rungs_of(

@@ -44,6 +44,7 @@ from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.unlearning.tfidf_prune import plan_by
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 BATCH = {"batch_size": 32}
 
@@ -54,7 +55,7 @@ def overhead(args):
     Two roads stand beside it: everything in one place, in batches over all images; and the clients' own batches, which
     are more where a part doesn't fill its last one, without a federation around them.
     """
-    dataset, loaded = open_both(args.data, args.model, "", "auto", "cpu", silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device="cpu"), silent)
     forget = (class_index(dataset.classes, args.forget),)
     split = split_dataset(dataset, ForgetSpec((args.forget,)))
     params = replace(build(PARAMS["unlearn"], BATCH), epochs=args.rounds)
@@ -141,7 +142,7 @@ def clients(args):
 
 def one(args):
     """One process of `clients`."""
-    dataset, loaded = open_both(args.data, args.model, "", "auto", "cpu", silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device="cpu"), silent)
     forget, count = (class_index(dataset.classes, args.forget),), int(args.counts)
     rungs_of(
         "retrain", loaded, {"data": args.data, "clients": 1, "rounds": 1, "device": "cpu"}, BATCH, forget
@@ -165,7 +166,7 @@ def one(args):
 
 def deployment(args):
     """Seconds of each exchange between real processes over loopback, beside those in one process."""
-    dataset, loaded = open_both(args.data, args.model, "", "auto", "cpu", silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device="cpu"), silent)
     forget, count = (class_index(dataset.classes, args.forget),), int(args.counts.split(",")[0])
     settings = {"data": args.data, "clients": count, "rounds": args.rounds, "device": "cpu"}
     request, params = build(FederatedRequest, settings), build(PARAMS["unlearn"], BATCH)

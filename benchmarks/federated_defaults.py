@@ -13,13 +13,14 @@ from benchmarks.federated import rungs_of
 from benchmarks.record import print_table, save
 from unlearn_core.data.classes import class_index
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 
 def main():
     args = arguments()
     rows = []
     for model in args.models.split(","):
-        dataset, loaded = open_both(args.data, model, "", "auto", "cpu", lambda progress: None)
+        dataset, loaded = open_both(Opening(model, args.data, device="cpu"), lambda progress: None)
         for partition, settings, cls in itertools.product(
             args.partitions.split(","), args.settings.split(), args.classes.split(",")
         ):

@@ -24,11 +24,12 @@ from unlearn_core.federated.request import PARAMS
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 
 def main():
     args = arguments()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device=args.device), silent)
     forget = [class_index(dataset.classes, name) for name in args.forget.split(",")]
     params = build(PARAMS["unlearn"], {"ratio": args.ratio})
     example = example_for(loaded.model, dataset.test.images)

@@ -19,6 +19,7 @@ from unlearn_core.progress import silent
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 
 def once(model, batch):
@@ -40,7 +41,7 @@ def main():
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=100)
     args = parser.parse_args()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device=args.device), silent)
     task = Task(
         split_dataset(dataset, ForgetSpec((args.forget,))),
         0,

@@ -22,6 +22,7 @@ from unlearn_core.store.files import plain_json, write_text
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.workflows.ends import open_both
 from unlearn_core.workflows.parts import Parts
+from unlearn_core.workflows.requests import Opening
 from unlearn_core.workflows.unlearn import method_params
 
 
@@ -33,7 +34,7 @@ def main():
     parser.add_argument("--device", default="auto")
     parser.add_argument("--time", action="store_true", help="measure an epoch, and give stored times by it")
     args = parser.parse_args()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device=args.device), silent)
     path = ASSETS / "references" / f"{loaded.digest[:16]}.json"
     retrain = find_method("retrain")
     if args.time:

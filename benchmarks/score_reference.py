@@ -15,6 +15,7 @@ from unlearn_core.channels.activations import collect
 from unlearn_core.channels.scoring import channel_scores
 from unlearn_core.progress import silent
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 
 @torch.no_grad()
@@ -62,7 +63,7 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--images", type=int, default=1000)
     args = parser.parse_args()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", "cpu", silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device="cpu"), silent)
     chosen = torch.linspace(0, len(dataset.train) - 1, min(args.images, len(dataset.train))).long()
     images = dataset.train.select(chosen)
     ours = channel_scores(collect(loaded.model, images, dataset.classes))

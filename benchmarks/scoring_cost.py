@@ -17,6 +17,7 @@ from unlearn_core.channels.activations import collect
 from unlearn_core.models.inference import batch_for, evaluating
 from unlearn_core.progress import silent
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 
 def forward(model, images):
@@ -80,7 +81,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--only", choices=("forward", "scoring", "keeping"))
     args = parser.parse_args()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device=args.device), silent)
     images, model = dataset.train.select(torch.arange(min(args.images, len(dataset.train)))), loaded.model
     work = {
         "forward": lambda: forward(model, images),

@@ -19,6 +19,7 @@ from unlearn_core.results.evaluation import evaluate
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 ORDER = (3, 7, 1, 8, 5)
 """The classes to forget: the first one, the first two, and so on."""
@@ -51,7 +52,7 @@ def main():
     parser.add_argument("--images", type=int, default=0, help="training images to take; 0 takes all")
     parser.add_argument("--retrain", action="store_true", help="retraining beside it")
     args = parser.parse_args()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", "auto", silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device="auto"), silent)
     dataset = part_of(dataset, args.images)
     rows = []
     for count in range(1, args.most + 1):

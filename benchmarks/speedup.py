@@ -29,6 +29,7 @@ from unlearn_core.results.evaluation import tabulate, test_predictions
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 
 class Watch:
@@ -91,7 +92,7 @@ def main():
         "--epochs", type=int, default=0, help="epochs of the retraining schedule; 0 takes the card's"
     )
     args = parser.parse_args()
-    dataset, loaded = open_both(args.data, args.model, "", "auto", args.device, silent)
+    dataset, loaded = open_both(Opening(args.model, args.data, device=args.device), silent)
     train, test = dataset.train, dataset.test
     if args.train_images:
         train = train.select(

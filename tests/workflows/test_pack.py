@@ -22,6 +22,7 @@ from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows import pack
 from unlearn_core.workflows.ends import open_both
+from unlearn_core.workflows.requests import Opening
 
 BUNDLED = [name for name in catalog.models() if name.startswith("bundled:")]
 # CIFAR-10 is not at hand everywhere; what is checked of its model needs no images.
@@ -32,7 +33,7 @@ ONE_IMAGE = 1
 
 @cache
 def opened(reference: str) -> tuple[Dataset, LoadedModel]:
-    return open_both("digits", reference, "", "auto", "cpu", silent)
+    return open_both(Opening(reference, "digits", device="cpu"), silent)
 
 
 def test_every_bundled_model_is_in_the_pack_with_its_own_weights() -> None:

@@ -171,6 +171,19 @@ def measured_facts(
     }
 
 
+def image_size_of(reference: str) -> int:
+    """Side of the images in pixels that the card of a model names; 0 for a file without a card.
+
+    Raises:
+        UnlearnError: There is no such model.
+    """
+    path = _path(reference)
+    try:
+        return int(catalog.read_header(path)["card"]["image_size"])
+    except UnlearnError:
+        return 0
+
+
 def _path(reference: str) -> Path:
     if reference.startswith(("bundled:", "imported:")):
         return catalog.path_of(reference)

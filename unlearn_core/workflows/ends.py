@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from unlearn_core.checkpoints.model_files import LoadedModel, open_model
+from unlearn_core.checkpoints.model_files import LoadedModel, image_size_of, open_model
 from unlearn_core.data.classes import align_classes
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
@@ -14,14 +14,26 @@ from unlearn_core.data.split import ForgetSplit
 from unlearn_core.models.inference import choose_device, choose_dtype
 from unlearn_core.progress import Report
 from unlearn_core.results.result import Images, Inputs
+from unlearn_core.workflows.requests import Opening
 
 
-def open_both(
-    data: str, model: str, arch: str, normalize: str, device: str, report: Report
-) -> tuple[Dataset, LoadedModel]:
-    """The data set with its labels in the model's order of classes, and the model on the device."""
-    dataset = open_dataset(parse_dataset(data), report)
-    loaded = open_model(model, dataset, arch=arch, normalize=normalize, device=choose_device(device))
+def open_both(asked: Opening, report: Report) -> tuple[Dataset, LoadedModel]:
+    """The data set with its labels in the model's order of classes, and the model on the device.
+
+    The images have the size that was asked for, or the one on the model's card.
+    """
+    size = asked.size or image_size_of(asked.model)
+    dataset = open_dataset(parse_dataset(asked.data, size), report)
+    loaded = open_model(
+        asked.model,
+        dataset,
+        arch=asked.arch,
+        normalize=asked.normalize,
+        part=asked.part,
+        class_order=asked.class_order,
+        keep_zeros=asked.keep_zeros or None,
+        device=choose_device(asked.device),
+    )
     return align_classes(dataset, loaded.card.classes), loaded
 
 

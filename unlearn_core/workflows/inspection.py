@@ -9,7 +9,6 @@ from torch import Tensor
 from unlearn_core.channels.feature_maps import SCALES, image_maps, scale_range
 from unlearn_core.data.images import decode_image
 from unlearn_core.data.sets import Dataset
-from unlearn_core.data.sources import forms
 from unlearn_core.data.split import ForgetSpec, split_dataset
 from unlearn_core.errors import UnlearnError
 from unlearn_core.params import setting
@@ -19,38 +18,39 @@ from unlearn_core.results import evaluation
 from unlearn_core.results.plain import to_plain
 from unlearn_core.words import percent
 from unlearn_core.workflows.ends import inputs_of, names_in, open_both
+from unlearn_core.workflows.requests import Opening
 
 
 @dataclass(frozen=True)
-class MapsRequest:
+class MapsRequest(Opening):
     """Which maps to draw."""
 
-    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", f"Data set: {forms()}")
     image: str = setting("0", "Index of a test image, or an image file")
     layer: str = setting("conv1", "Name of a convolution")
     scale: str = setting(
         "layer", "One colour scale for each channel, the layer or the network", choices=tuple(SCALES)
     )
-    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
-    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
-    device: str = setting("auto", "auto, cuda, mps or cpu")
 
 
-def evaluate_model(
-    model: str, data: str, forget: str, arch: str, normalize: str, device: str, report: Report
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class EvaluateRequest(Opening):
+    """Which model to measure."""
+
+    forget: str = setting("", "Classes to report apart, by name or index, with commas between")
+
+
+def evaluate_model(asked: EvaluateRequest, report: Report) -> dict[str, Any]:
     """Test accuracy of a model, all together, by class, and for classes to forget and to keep."""
-    dataset, loaded = open_both(data, model, arch, normalize, device, report)
-    names = names_in(forget) or [dataset.classes[0]]
+    dataset, loaded = open_both(asked, report)
+    names = names_in(asked.forget) or [dataset.classes[0]]
     split = split_dataset(dataset, ForgetSpec(tuple(names)))
     tested = evaluation.tabulate(split, evaluation.test_predictions(loaded.model, split, report))
-    asked = ("forget_test_accuracy", "retain_test_accuracy") if forget else ()
+    apart = ("forget_test_accuracy", "retain_test_accuracy") if asked.forget else ()
     return {
         "test_accuracy": tested.test_accuracy,
         "per_class": dict(zip(dataset.classes, tested.per_class, strict=True)),
         "images": sum(tested.per_class_total),
-        **{name: getattr(tested, name) for name in asked},
+        **{name: getattr(tested, name) for name in apart},
         "inputs": to_plain(inputs_of(dataset, loaded)),
         "notes": [*loaded.notes, *dataset.notes],
     }
@@ -62,7 +62,7 @@ def draw_maps(asked: MapsRequest, report: Report) -> bytes:
     Raises:
         UnlearnError: There is no such image or layer.
     """
-    dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
+    dataset, loaded = open_both(asked, report)
     image, told = _image(asked.image, dataset)
     found = image_maps(loaded.model, image.to(loaded.model.mean.device))
     if asked.layer not in found.maps:

@@ -175,9 +175,10 @@ def _packed_model(out: Path, reference: str, data: Mapping[str, str], report: Re
     """Writes a model's statistics and maps; returns its entry."""
     from unlearn_core.channels.activations import collect
     from unlearn_core.workflows.ends import open_both
+    from unlearn_core.workflows.requests import Opening
 
     name = _data_of(reference)
-    dataset, loaded = open_both(data.get(name, name), reference, "", "auto", "auto", report)
+    dataset, loaded = open_both(Opening(reference, data.get(name, name), device="auto"), report)
     stats = collect(loaded.model, dataset.train, dataset.classes, report=report)
     save_stats(stats, out / f"{_stem(reference)}.stats.npz")
     maps = model_maps(loaded, dataset, stats.layers[-1])

@@ -7,6 +7,31 @@ from unlearn_core.params import setting
 
 
 @dataclass(frozen=True)
+class Opening:
+    """Which model and data to open, and what a checkpoint doesn't say of itself."""
+
+    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
+    data: str = setting("digits", f"Data set: {forms()}")
+    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
+    normalize: str = setting(
+        "auto", "auto, none, cifar10, cifar100, imagenet, half, cifar10_by_image or MEAN/STD"
+    )
+    part: str = setting("", "Which model of a checkpoint that holds several")
+    class_order: str = setting("", "Classes in the order of a bare checkpoint's outputs, with commas between")
+    keep_zeros: bool = setting(
+        False,
+        "Weights of a bare checkpoint that are exactly zero are a sparse model's, and stay so",
+    )
+    size: int = setting(
+        0,
+        "Side of the images in pixels; 0 takes what the model's card says, or the data set's own",
+        low=0,
+        high=1024,
+    )
+    device: str = setting("auto", "auto, cuda, mps or cpu")
+
+
+@dataclass(frozen=True)
 class TrainRequest:
     """Training from scratch."""
 
@@ -23,24 +48,17 @@ class TrainRequest:
 
 
 @dataclass(frozen=True)
-class ScoreRequest:
+class ScoreRequest(Opening):
     """Scoring the channels of a model."""
 
-    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", f"Data set: {forms()}")
-    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
-    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
     tap: str = setting("bn_relu", "Where activations are read: bn_relu or conv_relu")
     per_class: int = setting(0, "Training images of each class; 0 takes all", low=0)
-    device: str = setting("auto", "auto, cuda, mps or cpu")
 
 
 @dataclass(frozen=True)
-class UnlearnRequest:
+class UnlearnRequest(Opening):
     """Making a model forget."""
 
-    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", f"Data set: {forms()}")
     forget: str = setting("", "Classes to forget, by name or index, with commas between")
     fraction: float = setting(
         0.0, "Instead of classes: random share of the training images", low=0.0, high=0.99
@@ -49,23 +67,18 @@ class UnlearnRequest:
     controls: str = setting(
         "", "Controls to run beside it, with commas between; none for none, the usual ones if not given"
     )
-    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
-    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
     share_seed: int = setting(
         0, "Of the draw of a random share; runs of several seeds forget the same images", low=0
     )
     seed: int = setting(0, "Of every other random draw", low=0)
-    device: str = setting("auto", "auto, cuda, mps or cpu")
     group: str = setting("", "Name that runs of one set share, as over several seeds")
     variants: int = setting(1, "How many combinations of settings are tried in that set", low=1)
 
 
 @dataclass(frozen=True)
-class SparsifyRequest:
+class SparsifyRequest(Opening):
     """Making a model sparse."""
 
-    model: str = setting("bundled:digits-resnet20", "bundled:NAME, imported:NAME, run:ID or a path")
-    data: str = setting("digits", f"Data set: {forms()}")
     sparsifier: str = setting("omp", "How the weights that go are chosen")
     strict: bool = setting(
         False, "Choose them by the retain set alone: a mask made with the forget set remembers it"
@@ -74,10 +87,7 @@ class SparsifyRequest:
     fraction: float = setting(
         0.0, "With strict, instead of classes: random share of the training images", low=0.0, high=0.99
     )
-    arch: str = setting("", "Architecture, where the checkpoint doesn't tell")
-    normalize: str = setting("auto", "auto, none, cifar10, cifar100, imagenet or MEAN/STD")
     share_seed: int = setting(
         0, "Of the draw of a random share; runs of several seeds forget the same images", low=0
     )
     seed: int = setting(0, "Of every other random draw", low=0)
-    device: str = setting("auto", "auto, cuda, mps or cpu")

@@ -23,7 +23,7 @@ def score(request: Mapping[str, Any], folder: Path, report: Report) -> ScoreResu
     """Collects activation statistics on the training images; writes `stats.npz` and `scores.npz`."""
     asked = build(ScoreRequest, request["settings"])
     started = time.monotonic()
-    dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
+    dataset, loaded = open_both(asked, report)
     chosen = torch.from_numpy(first_per_class(dataset.train.labels.numpy(), asked.per_class))
     stats = collect(loaded.model, dataset.train.select(chosen), dataset.classes, tap=asked.tap, report=report)
     save_stats(stats, folder / "stats.npz")

@@ -46,7 +46,7 @@ def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> Sparsi
     asked = build(SparsifyRequest, request["settings"])
     sparsifier = find_sparsifier(asked.sparsifier)
     started = time.perf_counter()
-    dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
+    dataset, loaded = open_both(asked, report)
     split = _split(asked, dataset)
     params = sparsifier_params(sparsifier, request.get("params", {}), loaded)
     task = _task(asked, params, dataset, loaded, report, folder)

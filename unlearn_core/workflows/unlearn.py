@@ -35,7 +35,7 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> Unlearn
     method = find_method(asked.method)
     names = names_in(asked.controls) if asked.controls else usual_controls(method)
     controls = [find_method(name) for name in names]
-    dataset, loaded = open_both(asked.data, asked.model, asked.arch, asked.normalize, asked.device, report)
+    dataset, loaded = open_both(asked, report)
     split = split_dataset(
         dataset, ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.share_seed)
     )

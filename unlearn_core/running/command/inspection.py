@@ -3,32 +3,20 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from unlearn_core.data.sources import forms
 from unlearn_core.params import build, settings_of
 from unlearn_core.running.command.options import add_settings, finish, given
 from unlearn_core.running.terminal import printer
 from unlearn_core.store.files import plain_json, write_bytes
 
-_MODEL_AND_DATA: Mapping[str, dict[str, Any]] = {
-    "--model": {"required": True, "help": "bundled:NAME, imported:NAME, run:ID or a path"},
-    "--data": {"required": True, "help": forms()},
-    "--arch": {"default": "", "help": "architecture, where the checkpoint doesn't tell"},
-    "--normalize": {"default": "auto", "help": "auto, none, cifar10, cifar100, imagenet or MEAN/STD"},
-    "--device": {"default": "auto", "help": "auto, cuda, mps or cpu"},
-}
-
 
 def evaluate_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     """Gives `evaluate` its options."""
-    for flag, options in _MODEL_AND_DATA.items():
-        parser.add_argument(flag, **options)
-    parser.add_argument(
-        "--forget", default="", help="classes to report apart, by name or index, with commas between"
-    )
+    from unlearn_core.workflows.inspection import EvaluateRequest
+
+    add_settings(parser, settings_of(EvaluateRequest), required=("model", "data"))
     finish(parser, _evaluate)
 
 
@@ -51,11 +39,10 @@ def pack_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from unlearn_core.workflows.inspection import evaluate_model
+    from unlearn_core.workflows.inspection import EvaluateRequest, evaluate_model
 
-    result = evaluate_model(
-        args.model, args.data, args.forget, args.arch, args.normalize, args.device, printer()
-    )
+    request = build(EvaluateRequest, given(args, settings_of(EvaluateRequest)))
+    result = evaluate_model(request, printer())
     for note in result["notes"]:
         print(note, file=sys.stderr)
     if args.json:
