@@ -23,6 +23,7 @@ TORCH_FREE = (
     "channels.pruning",
     "channels.scoring",
     "checkpoints.catalog",
+    "data.sources",
     "errors",
     "federated.request",
     "home",
@@ -31,9 +32,13 @@ TORCH_FREE = (
     "running.jobs",
     "running.kinds.registry",
     "running.worker",
+    "sparsify.registry",
     "store.files",
     "store.locks",
     "store.runs",
+    "unlearning.advice",
+    "unlearning.beside",
+    "unlearning.registry",
     "workflows.requests",
 )
 

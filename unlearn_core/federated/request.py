@@ -79,30 +79,48 @@ class FederatedRequest:
     partition: str = setting("iid", "How images are dealt: iid, dirichlet:A, shards:S or biased:P")
     rounds: int = setting(5, "Rounds of local training", low=0, high=10_000)
     local_epochs: int = setting(1, "Passes of a client over its own images in a round", low=1, high=1000)
-    participation: float = setting(1.0, "Share of the clients that train in a round", low=0.0, high=1.0)
+    participation: float = setting(
+        1.0, "Share of the clients that train in a round", label="Share of clients a round", low=0.0, high=1.0
+    )
     aggregator: str = setting(
         "fedavg",
         "fedavg, or trimmed_mean against clients that lie: every client alike, and below five the plain mean",
+        label="Averaging of weights",
         choices=tuple(AGGREGATORS),
     )
     weighting: str = setting(
         "counts",
         "By images held, or plain: every client alike, as in the paper; trained weights count alike under trimmed_mean",
+        label="Clients count",
         choices=tuple(STATS_WEIGHTINGS),
     )
-    dropout: float = setting(0.0, "Chance that a client doesn't answer, for trying it out", low=0.0, high=1.0)
+    dropout: float = setting(
+        0.0,
+        "Chance that a client doesn't answer, for trying it out",
+        label="Chance to drop out",
+        low=0.0,
+        high=1.0,
+    )
     quorum: float = setting(0.5, "Share of those asked who must answer", low=0.0, high=1.0)
     deadline: float = setting(
         600.0,
         "Seconds that an exchange between processes may take; in one process nobody is waited for",
+        label="Deadline, seconds",
         low=0.1,
         high=86_400,
     )
     norm_bound: float = setting(
-        10.0, "Answers this many times larger than the median are rejected", low=1.0, high=1e6
+        10.0,
+        "Answers this many times larger than the median are rejected",
+        label="Reject beyond, times the median",
+        low=1.0,
+        high=1e6,
     )
     k: int = setting(
-        0, "Classes with fewer images at a client stay unreported; 0 takes 50 where that leaves enough", low=0
+        0,
+        "Classes with fewer images at a client stay unreported; 0 takes 50 where that leaves enough",
+        label="Floor k",
+        low=0,
     )
     epsilon: float = setting(
         0.0, "Differential privacy of one image in the statistics; 0 adds no noise", low=0.0, high=1e6

@@ -39,19 +39,6 @@ _NUMBERS: dict[str, tuple[str, str, float, float, float, float]] = {
 ROUNDS = {"unlearn": 5, "retrain": 15, "train": 5}
 _RULES = ("participation", "dropout", "quorum", "deadline", "aggregator", "weighting", "norm_bound")
 _PRIVACY = ("k", "epsilon", "delta", "clip")
-_LABELS = {
-    "participation": "Share of clients a round",
-    "dropout": "Chance to drop out",
-    "quorum": "Quorum",
-    "deadline": "Deadline, seconds",
-    "aggregator": "Averaging of weights",
-    "weighting": "Clients count",
-    "norm_bound": "Reject beyond, times the median",
-    "k": "Floor k",
-    "epsilon": "Epsilon",
-    "delta": "Delta",
-    "clip": "Clip",
-}
 _MANY_PROCESSES = 8
 
 
@@ -239,7 +226,7 @@ def _widget(place: Any, setting: Setting) -> Any:
     given: dict[str, Any] = {"key": key, "help": _help(setting), "persist_state": "session"}
     if setting.choices:
         return place.selectbox(
-            _LABELS[setting.name], setting.choices, format_func=lambda c: _CHOICES.get(c, c), **given
+            setting.label, setting.choices, format_func=lambda c: _CHOICES.get(c, c), **given
         )
     whole = setting.kind is int
     limits = {
@@ -249,7 +236,7 @@ def _widget(place: Any, setting: Setting) -> Any:
     shape: dict[str, Any] = {"step": 1, "format": "%d"} if whole else {"step": 0.1, "format": "%g"}
     if setting.name == "delta":
         shape["step"] = 1e-6
-    return place.number_input(_LABELS[setting.name], value=setting.default, **limits, **shape, **given)
+    return place.number_input(setting.label, value=setting.default, **limits, **shape, **given)
 
 
 def _help(setting: Setting) -> str:
