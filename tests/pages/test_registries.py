@@ -20,7 +20,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.params import setting
-from unlearn_core.plots.standing import standing
+from unlearn_core.plots.forget_retain import forget_retain
 from unlearn_core.progress import Progress, Report
 from unlearn_core.results import comparison
 from unlearn_core.running import jobs
@@ -171,7 +171,7 @@ def test_the_command_line_runs_a_method_and_tables_and_charts_name_it(
     assert (result["facts"]["zeal"], result["chosen"]) == (0.25, "by hand")
     rows = comparison.standing(result)
     assert [row["name"] for row in rows] == ["Original", "Toy", "Toy", "Masked logit"]
-    assert "Toy" in standing(rows).description
+    assert "Toy" in forget_retain(rows).description
     assert methods.label("zeal", "toy") == "Zeal of the toy"
     app = open_page("compare")
     assert not app.exception
