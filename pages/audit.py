@@ -33,18 +33,18 @@ def page() -> None:
     with top:
         try:
             side = compared.side(key)
-            found = data.audited(side)
+            run = data.audited(side)
         except UnlearnError as error:
             frame.head("Audit")
             st.error(md(str(error)))
             return
-        if found is None or "forget" not in found.contests:
+        if run is None or "forget" not in run.contests:
             frame.head("Audit", "This run can't be attacked here.")
             st.info(md(data.why_not(side)))
             selection.link("pages/forget.py", "Go to Forget")
             return
-        _head(found)
-    _body(found)
+        _head(run)
+    _body(run)
 
 
 def _pick_run(chosen: selection.Selection, keys: list[str]) -> str:
@@ -61,33 +61,33 @@ def _pick_run(chosen: selection.Selection, keys: list[str]) -> str:
     return present
 
 
-def _head(found: data.Audited) -> None:
-    names = listed([quoted(name) for name in found.classes], 3)
+def _head(run: data.Audited) -> None:
+    names = listed([quoted(name) for name in run.classes], 3)
     members = f"a training image of {names}" if names else "an image of the forget set"
-    by_model = found.success(found.contests["forget"], SIGNALS["confidence"])
-    sentences = summary(by_model, members, "an unseen one", retrained=found.retrained == "after")
-    facts, settings = found.side.result["inputs"], found.side.request["settings"]
-    images = found.models["after"]
-    contest = found.contests["forget"]
+    by_model = run.success(run.contests["forget"], SIGNALS["confidence"])
+    sentences = summary(by_model, members, "an unseen one", retrained=run.retrained == "after")
+    facts, settings = run.side.result["inputs"], run.side.request["settings"]
+    images = run.models["after"]
+    contest = run.contests["forget"]
     about = (
         f"{facts['model']} on {facts['data']} · {len(images[contest.members]):,} images of the forget set against "
         f"{len(images[contest.others]):,} unseen ones · attack on the confidence · seed {settings.get('seed', 0)}"
     )
-    if found.side.result.get("kind") == "federated":
+    if run.side.result.get("kind") == "federated":
         about += " · on this machine, which dealt the images; a federation's server has none of them"
     frame.head(
-        "Audit", sentences, about + (" · stored with the app" if found.side.key == compared.STORED else "")
+        "Audit", sentences, about + (" · stored with the app" if run.side.key == compared.STORED else "")
     )
 
 
 @st.fragment
-def _body(found: data.Audited) -> None:
+def _body(run: data.Audited) -> None:
     for tab, draw in zip(
         st.tabs(list(_TABS), key="audit", on_change="rerun", bind="query-params"), _TABS.values(), strict=True
     ):
         if tab.open:
             with tab:
-                draw(found)
+                draw(run)
 
 
 frame.show(page)

@@ -19,11 +19,11 @@ class Signal:
         name: Its key in `SIGNALS`.
         label: What a page calls it.
         about: One sentence.
-        of: The score of each image, (N,), finite.
-        told: A score as people read it.
-        tick: As `told`, roughly.
-        ticks: Values that an axis names.
-        limits: Beyond, a chart shows all scores at its edge.
+        of: The number of each image, (N,), finite.
+        text: A number as people read it.
+        rough_text: The same with fewer digits.
+        ticks: Numbers that an axis names.
+        limits: Beyond, a chart shows all numbers at its edge.
     """
 
     name: str

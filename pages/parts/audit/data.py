@@ -70,9 +70,9 @@ def audited(side: compared.Side) -> Audited | None:
     Raises:
         UnlearnError: Its files are damaged.
     """
-    found = _files(side)
+    files = _files(side)
     order = ["before", "after", "retrain", *side.result.get("controls", {})]
-    models = {name: _answers(str(found[name])) for name in dict.fromkeys(order) if name in found}
+    models = {name: _answers(str(files[name])) for name in dict.fromkeys(order) if name in files}
     return Audited(side, models) if {"before", "after"} <= models.keys() else None
 
 

@@ -20,7 +20,7 @@ _COLUMNS = 7
 _ORDERS = ("Nearest the threshold", "Furthest from it")
 
 
-def draw(found: Audited, answers: ModelAnswers, contest: Contest, signal: Signal, threshold: float) -> None:
+def draw(run: Audited, answers: ModelAnswers, contest: Contest, signal: Signal, threshold: float) -> None:
     """Two walls: images called trained on, and images called never seen; in each the members, then the unseen ones."""
     title, order = st.columns([3, 2], vertical_alignment="center")
     title.markdown("**The images on each side**")
@@ -36,28 +36,28 @@ def draw(found: Audited, answers: ModelAnswers, contest: Contest, signal: Signal
         == _ORDERS[0]
     )
     try:
-        _same_images(found)
+        _same_images(run)
         left, right = st.columns(2, gap="large")
         for column, beyond, said in ((left, False, "never seen"), (right, True, "trained on")):
             with column:
                 st.markdown(f"{'Above' if beyond else 'Below'} the threshold: called **{said}**")
                 for part in (contest.members, contest.others):
-                    _wall(found, answers, part, signal, threshold, beyond, nearest)
+                    _wall(run, answers, part, signal, threshold, beyond, nearest)
     except UnlearnError as error:
         st.info(md(f"The images can't be shown: {error}"))
 
 
-def _same_images(found: Audited) -> None:
+def _same_images(run: Audited) -> None:
     """Refuses a data set that has changed since the run."""
-    digest = dataset(compared.selection_of(selection.current(), found.side)).digest
-    if digest != found.side.result["inputs"]["data_digest"]:
+    digest = dataset(compared.selection_of(selection.current(), run.side)).digest
+    if digest != run.side.result["inputs"]["data_digest"]:
         raise UnlearnError(
             "the data set has changed since this run, so its images are not those that were measured."
         )
 
 
 def _wall(
-    found: Audited,
+    run: Audited,
     answers: ModelAnswers,
     part: str,
     signal: Signal,
@@ -68,30 +68,30 @@ def _wall(
     values = signal.of(answers[part])
     places = np.flatnonzero((values >= threshold) == beyond)
     ranked = places[np.argsort(np.abs(values[places] - threshold), kind="stable")]
-    shown = (ranked if nearest else ranked[::-1])[:_MOST]
-    name = found.groups()[part]
+    rows = (ranked if nearest else ranked[::-1])[:_MOST]
+    name = run.groups()[part]
     wrong = beyond == (part.startswith("test"))
     cross = "✕ " if part == "forget" else ""
-    told = f"{cross}{name}: {len(places):,} of {len(values):,}{', the attack errs' if wrong else ', the attack is right'}"
-    st.caption(md(told + (f", {len(shown)} shown" if len(places) > len(shown) else "")))
-    if len(shown):
+    caption = f"{cross}{name}: {len(places):,} of {len(values):,}{', the attack errs' if wrong else ', the attack is right'}"
+    st.caption(md(caption + (f", {len(rows)} shown" if len(places) > len(rows) else "")))
+    if len(rows):
         draw_tiles(
-            gallery(_tiles(found, answers, part, signal, shown), _COLUMNS, clickable=False),
+            gallery(_tiles(run, answers, part, signal, rows), _COLUMNS, clickable=False),
             f"audit {part} {beyond}",
-            f"{len(shown)} images: {told}",
+            f"{len(rows)} images: {caption}",
         )
 
 
 def _tiles(
-    found: Audited, answers: ModelAnswers, part: str, signal: Signal, shown: NDArray[np.int64]
+    run: Audited, answers: ModelAnswers, part: str, signal: Signal, rows: NDArray[np.int64]
 ) -> list[Tile]:
     group = answers[part]
     source = "test" if part.startswith("test") else "train"
-    which = compared.selection_of(selection.current(), found.side)
-    names = found.side.evaluation["classes"]
+    which = compared.selection_of(selection.current(), run.side)
+    names = run.side.evaluation["classes"]
     values = signal.of(group)
     tiles = []
-    for i, uri in zip(shown, thumbnails(which, group.indices[shown], source), strict=True):
+    for i, uri in zip(rows, thumbnails(which, group.indices[rows], source), strict=True):
         hint = (
             f"{'test' if source == 'test' else 'training'} image {group.indices[i]}: “{names[group.labels[i]]}”, answered "
             f"“{names[group.predicted[i]]}”, probability of the true class {confidence_text(float(group.margin[i]))}"

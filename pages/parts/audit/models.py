@@ -17,11 +17,11 @@ from unlearn_core.plots.attack_success import attack_success, few_alarms
 from unlearn_core.words import percent
 
 
-def draw(found: Audited) -> None:
+def draw(run: Audited) -> None:
     """Draws the tab."""
-    _, contest, signal = pickers(found, model=False)
-    by_model = found.success(contest, signal)
-    rows = [_row(found, name, success) for name, success in by_model.items()]
+    _, contest, signal = pickers(run, model=False)
+    by_model = run.success(contest, signal)
+    rows = [_row(run, name, success) for name, success in by_model.items()]
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**How often the attack tells which is which**")
@@ -32,24 +32,24 @@ def draw(found: Audited) -> None:
         )
     with right:
         st.markdown("**How much it catches with few false alarms**")
-        st.altair_chart(inked(_few(found, by_model)), width="stretch")
+        st.altair_chart(inked(_few(run, by_model)), width="stretch")
         st.caption(_resolution(len(next(iter(by_model.values())).attack.others)))
     table_behind(rows, "attack_by_model", formats=_FORMATS)
-    _reference(found, by_model)
+    _reference(run, by_model)
 
 
-def _row(found: Audited, name: str, success: Success) -> dict[str, Any]:
+def _row(run: Audited, name: str, success: Success) -> dict[str, Any]:
     few = success.attack.caught_at()
     ends = wilson(few)
     gap = success.gap
     return {
-        "name": found.label(name),
+        "name": run.label(name),
         "right": 100 * success.auc.estimate,
         "low": 100 * success.auc.low,
         "high": 100 * success.auc.high,
         "noise": success.noise,
-        "control": name not in {"before", "after", found.retrained},
-        "reference": name == found.retrained,
+        "control": name not in {"before", "after", run.retrained},
+        "reference": name == run.retrained,
         "over_retrained": 100 * gap.estimate if gap else None,
         "over_low": 100 * gap.low if gap else None,
         "over_high": 100 * gap.high if gap else None,
@@ -61,7 +61,7 @@ def _row(found: Audited, name: str, success: Success) -> dict[str, Any]:
     }
 
 
-def _few(found: Audited, by_model: dict[str, Success]) -> Any:
+def _few(run: Audited, by_model: dict[str, Success]) -> Any:
     """Before, after and retrained; controls would crowd it. Shares of nothing stand at half an image."""
     rows = []
     for name in ("after", "before", "retrain"):
@@ -70,7 +70,7 @@ def _few(found: Audited, by_model: dict[str, Success]) -> Any:
         attack = by_model[name].attack
         floor = 0.5 / max(len(attack.members), len(attack.others))
         rows += [
-            {"name": found.label(name), **{k: max(v, floor) for k, v in row.items()}} for row in roc(attack)
+            {"name": run.label(name), **{k: max(v, floor) for k, v in row.items()}} for row in roc(attack)
         ]
     return few_alarms(rows, FEW_ALARMS)
 
@@ -84,8 +84,8 @@ def _resolution(unseen: int) -> str:
     )
 
 
-def _reference(found: Audited, by_model: dict[str, Success]) -> None:
-    if found.retrained == "after":
+def _reference(run: Audited, by_model: dict[str, Success]) -> None:
+    if run.retrained == "after":
         st.caption("This run is a retraining itself, so there is no other retrained model to compare with.")
     elif "retrain" in by_model:
         st.caption(
@@ -93,7 +93,7 @@ def _reference(found: Audited, by_model: dict[str, Success]) -> None:
             "over images, don't know that. So a trace has to differ from guessing as well."
         )
     else:
-        stored = found.side.result["controls"].get("retrain", {}).get("stored")
+        stored = run.side.result["controls"].get("retrain", {}).get("stored")
         why = (
             "The retrained reference of this run came with the app, without answers image by image"
             if stored

@@ -35,9 +35,9 @@ _ABOUT = {
 }
 
 
-def draw(found: Audited) -> None:
+def draw(run: Audited) -> None:
     """Draws the tab."""
-    rows = _rows(found)
+    rows = _rows(run)
     if not rows:
         st.info(
             "This run was made before these attacks were part of a result; start it again on the Forget page."
@@ -54,8 +54,8 @@ def draw(found: Audited) -> None:
         "CSV", csv_bytes(rows), "published_attacks.csv", "text/csv", key="csv published", on_click="ignore"
     )
     for name, (title, about) in _ABOUT.items():
-        st.markdown(f"**{title}.** {about} {md(_null(found, rows, name))}")
-    if found.classes:
+        st.markdown(f"**{title}.** {about} {md(_null(run, rows, name))}")
+    if run.classes:
         st.caption(
             "Where a class is forgotten, the test images that MIA efficacy learns from hold none of that class. On images to "
             "which a model gives a confidence that no other image has, the machine's curve runs out to one side or the other: "
@@ -67,8 +67,8 @@ def draw(found: Audited) -> None:
     )
 
 
-def _rows(found: Audited) -> list[dict[str, Any]]:
-    result = found.side.result
+def _rows(run: Audited) -> list[dict[str, Any]]:
+    result = run.side.result
     evaluations = {
         "before": result["before"],
         "after": result["after"],
@@ -81,33 +81,33 @@ def _rows(found: Audited) -> list[dict[str, Any]]:
         if attacks:
             shares = {k: None if attacks.get(k) is None else 100 * attacks[k] for k in _COLUMNS}
             stored = result["controls"].get(name, {}).get("stored")
-            label = found.label(name) + (" (stored)" if stored else "")
+            label = run.label(name) + (" (stored)" if stored else "")
             rows.append({"name": name, "model": label, **shares})
     return rows
 
 
-def _null(found: Audited, rows: list[dict[str, Any]], measure: str) -> str:
+def _null(run: Audited, rows: list[dict[str, Any]], measure: str) -> str:
     """What this run gave beside what retraining gave."""
     values = {row["name"]: row[measure] for row in rows}
     if values.get("after") is None:
         return "There were too few images for it here."
-    told = f"Here: {values['after']:.1f} %"
+    ours = f"Here: {values['after']:.1f} %"
     if measure == "efficacy":
-        total = len(found.models["after"]["forget"])
+        total = len(run.models["after"]["forget"])
         ends = wilson(Tally.nearest(values["after"] / 100, total))
-        told += f" (95 % interval {span(ends.low, ends.high)}, {total:,} images)"
+        ours += f" (95 % interval {span(ends.low, ends.high)}, {total:,} images)"
     reference = values.get("retrain")
-    given = "" if reference is None else f"; retraining gave {reference:.1f} %"
+    theirs = "" if reference is None else f"; retraining gave {reference:.1f} %"
     if measure != "efficacy":
-        return f"{told}{given}; {_by_chance(found, measure)}"
+        return f"{ours}{theirs}; {_by_chance(run, measure)}"
     if reference is None:
-        return f"{told}; the aim is what retraining would give, which nobody measured for this run."
-    return f"{told}; the aim is what retraining gives, {reference:.1f} %."
+        return f"{ours}; the aim is what retraining would give, which nobody measured for this run."
+    return f"{ours}; the aim is what retraining gives, {reference:.1f} %."
 
 
-def _by_chance(found: Audited, measure: str) -> str:
+def _by_chance(run: Audited, measure: str) -> str:
     """How far from 50 such an attack gets with this many images where there is nothing to find, 95 %."""
-    images = found.side.result["images"]
+    images = run.side.result["images"]
     if measure == "privacy":
         few = min(images["retain"], images["test"]) // 2
     else:

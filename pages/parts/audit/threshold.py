@@ -26,36 +26,34 @@ _KINDS = {"forget": "forgotten", "retain": "retained"}
 _QUIET: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True}
 
 
-def draw(found: Audited) -> None:
+def draw(run: Audited) -> None:
     """Draws the tab."""
-    model, contest, signal = pickers(found)
-    answers = found.models[model]
+    model, contest, signal = pickers(run)
+    answers = run.models[model]
     attack = attack_on(answers, contest, signal)
     low, high = chart_range(
-        [found.models[m] for m in ("before", "after", found.retrained) if m in found.models], signal
+        [run.models[m] for m in ("before", "after", run.retrained) if m in run.models], signal
     )
     thresholds = slider_steps(low, high, attack.best)
-    where = f"{found.side.source} {model} {contest.name} {signal.name}"
+    where = f"{run.side.source} {model} {contest.name} {signal.name}"
     present = _threshold(where, signal, thresholds, attack)
     _metrics(contest, attack, present)
     left, right = st.columns([5, 3], gap="large")
     with left:
         _slider(thresholds, present, signal, attack)
-        _chart(found, answers, contest, signal, attack, thresholds, present)
+        _chart(run, answers, contest, signal, attack, thresholds, present)
     with right:
-        _told(found, contest, signal, attack, present)
-    images.draw(found, answers, contest, signal, present)
+        _in_words(run, contest, signal, attack, present)
+    images.draw(run, answers, contest, signal, present)
 
 
-def pickers(found: Audited, *, model: bool = True) -> tuple[str, Contest, Signal]:
+def pickers(run: Audited, *, model: bool = True) -> tuple[str, Contest, Signal]:
     """Which model is attacked, on which images, by which signal; kept in the URL."""
-    chosen = "after"
+    attacked = "after"
     if model:
-        chosen = _segmented("Model", "attacked", list(found.models), found.label, "after")
+        attacked = _segmented("Model", "attacked", list(run.models), run.label, "after")
     with st.container(horizontal=True, gap="medium"):
-        contest = _segmented(
-            "Told apart", "told_apart", list(found.contests), _CONTESTS.__getitem__, "forget"
-        )
+        contest = _segmented("Told apart", "told_apart", list(run.contests), _CONTESTS.__getitem__, "forget")
         signal = _segmented(
             "Score",
             "score",
@@ -64,27 +62,26 @@ def pickers(found: Audited, *, model: bool = True) -> tuple[str, Contest, Signal
             "confidence",
             help=" ".join(f"**{s.label}.** {s.about}" for s in SIGNALS.values()),
         )
-    return chosen, found.contests[contest], SIGNALS[signal]
+    return attacked, run.contests[contest], SIGNALS[signal]
 
 
 _CONTESTS = {"forget": "✕ Forget set | unseen", "retain": "Retain set | unseen"}
 
 
-def _segmented(label: str, key: str, options: list[str], told: Any, default: str, **more: Any) -> str:
+def _segmented(label: str, key: str, options: list[str], name: Any, default: str, **more: Any) -> str:
     picked = st.segmented_control(
-        label, options, format_func=told, default=default, key=key, required=True, bind="query-params", **more
+        label, options, format_func=name, default=default, key=key, required=True, bind="query-params", **more
     )
     return str(picked) if picked in options else default
 
 
 def _threshold(where: str, signal: Signal, thresholds: list[float], attack: Attack) -> float:
-    """The chosen threshold of this signal; the strongest attack's where none was chosen yet."""
-    wanted = st.session_state.setdefault(_WANTED, {})
-    if signal.name not in wanted:
-        wanted[signal.name] = _from_url(signal.name, attack.best)
-    near = float(thresholds[int(np.abs(np.array(thresholds) - wanted[signal.name]).argmin())])
-    shown = st.session_state.get(_SHOWN, {})
-    if shown.get("where") != where:
+    """The threshold of this signal that the person chose; the strongest attack's until then."""
+    by_signal = st.session_state.setdefault(_WANTED, {})
+    if signal.name not in by_signal:
+        by_signal[signal.name] = _from_url(signal.name, attack.best)
+    near = float(thresholds[int(np.abs(np.array(thresholds) - by_signal[signal.name]).argmin())])
+    if st.session_state.get(_SHOWN, {}).get("where") != where:
         _move(where, near)
     return near
 
@@ -132,7 +129,7 @@ def _slider(thresholds: list[float], present: float, signal: Signal, attack: Att
 
 
 def _chart(
-    found: Audited,
+    run: Audited,
     answers: ModelAnswers,
     contest: Contest,
     signal: Signal,
@@ -150,18 +147,18 @@ def _chart(
             histogram(signal.of(answers[part]), edges),
             part in (contest.members, contest.others),
         )
-        for part, name in found.groups().items()
+        for part, name in run.groups().items()
         if len(answers[part])
     ]
     table = [{**row, "words": signal.text(row["threshold"])} for row in rates(attack, thresholds)]
     scale = Scale(
         low, high, {t: signal.rough_text(t) for t in signal.ticks}, f"{signal.label} (surer to the right)"
     )
-    shown = st.session_state[_SHOWN]
-    near = min(thresholds, key=lambda t: abs(t - shown["threshold"]))
+    line = st.session_state[_SHOWN]
+    near = min(thresholds, key=lambda t: abs(t - line["threshold"]))
     spec = stage(groups, table, scale, near, attack.blind, ink())
     # A chart of the same key would put back the line that was last dragged in it.
-    key = f"{_CHART} {shown['moves']}"
+    key = f"{_CHART} {line['moves']}"
     st.vega_lite_chart(
         spec,
         key=key,
@@ -193,7 +190,7 @@ def _metrics(contest: Contest, attack: Attack, threshold: float) -> None:
     missed = Tally(caught.total - caught.correct, caught.total)
     gained = signed(100 * attack.advantage(threshold))
     cross = "✕ " if contest.members == "forget" else ""
-    shown = (
+    metrics = (
         (f"{cross}Missed", percent(missed.share), _interval(missed), "missed"),
         ("False alarms", percent(alarms.share), _interval(alarms), "alarms"),
         ("Advantage, points", gained, f"by chance up to {figure(attack.blind)}", "advantage"),
@@ -204,12 +201,12 @@ def _metrics(contest: Contest, attack: Attack, threshold: float) -> None:
             "right",
         ),
     )
-    for column, (label, value, delta, name) in zip(st.columns(4), shown, strict=True):
+    for column, (label, value, delta, name) in zip(st.columns(4), metrics, strict=True):
         column.metric(label, value, delta, help=_HELP[name], **_QUIET)
 
 
-def _told(found: Audited, contest: Contest, signal: Signal, attack: Attack, threshold: float) -> None:
-    names = {part: name[0].lower() + name[1:] for part, name in found.groups().items()}
+def _in_words(run: Audited, contest: Contest, signal: Signal, attack: Attack, threshold: float) -> None:
+    names = {part: name[0].lower() + name[1:] for part, name in run.groups().items()}
     caught, alarms = attack.caught(threshold), attack.alarms(threshold)
     st.markdown(
         md(
