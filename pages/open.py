@@ -140,9 +140,10 @@ def _checkpoint_form(data: str) -> None:
     st.subheader("3 · How its input is normalised")
     normalize = _normalize_form()
     arch = _architecture_form()
+    unsaid = _unsaid_form()
     ready = bool(data and normalize and (content or path))
     if st.button("Open the model", type="primary", disabled=not ready, key="open start"):
-        _open(data, content, path, arch, normalize)
+        _open(data, content, path, {"arch": arch, "normalize": normalize, **unsaid})
     if not ready:
         st.caption("Choose a data set and a file of weights to go on.")
     _failure()
@@ -177,35 +178,59 @@ def _architecture_form() -> str:
     )
 
 
-def _open(data: str, content: Any, path: str, arch: str, normalize: str) -> None:
+def _open(data: str, content: Any, path: str, hints: dict[str, Any]) -> None:
     """Opens, or keeps why it could not be done and what was in the file."""
     for key in (_RESULT, _FAILED):
         st.session_state.pop(key, None)
     try:
-        dataset = importing.open_data(data)
+        dataset = importing.open_data(data, size=hints.pop("size"))
         with st.spinner("Reading the checkpoint and trying normalisations …"):
             if content is not None:
                 with importing.uploaded(content.getvalue(), content.name) as file:
-                    _take(file, content.name, dataset, arch, normalize)
+                    _take(file, content.name, dataset, hints)
             else:
-                _take(Path(path).expanduser(), path, dataset, arch, normalize)
+                _take(Path(path).expanduser(), path, dataset, hints)
     except UnlearnError as error:
         st.session_state.setdefault(_FAILED, {"error": "", "table": []})["error"] = str(error)
     st.rerun()
 
 
-def _take(file: Path, name: str, dataset: Any, arch: str, normalize: str) -> None:
+def _take(file: Path, name: str, dataset: Any, hints: dict[str, Any]) -> None:
     try:
-        opened = importing.import_checkpoint(file, name, dataset, arch, normalize)
+        opened = importing.import_checkpoint(file, name, dataset, hints)
     except UnlearnError:
         st.session_state[_FAILED] = {
             "error": "",
-            "table": _table(file, arch, len(dataset.classes)),
-            "arch": arch,
+            "table": _table(file, hints["arch"], len(dataset.classes)),
+            "arch": hints["arch"],
         }
         raise
     st.session_state[_RESULT] = opened
     selection.choose(model=opened.reference, data=opened.data)
+
+
+def _unsaid_form() -> dict[str, Any]:
+    """What a person knows of a checkpoint that doesn't say it; nothing where they leave it empty."""
+    with st.expander("What the file doesn't say"):
+        part = st.text_input(
+            "Part", key="open part", help="Which model, where the file holds several, such as ema."
+        ).strip()
+        order = st.text_input(
+            "Class order",
+            key="open order",
+            placeholder="airplane,automobile,bird",
+            help="The classes in the order of its outputs; empty for the data set's order.",
+        ).strip()
+        size = st.number_input(
+            "Image size in pixels",
+            0,
+            1024,
+            0,
+            key="open size",
+            help="Side of the images; 0 for the data set's own.",
+        )
+        sparse = st.checkbox("It is a sparse model: weights that are exactly zero stay so", key="open zeros")
+    return {"part": part, "class_order": order, "size": int(size), "keep_zeros": sparse or None}
 
 
 def _table(file: Path, arch: str, classes: int) -> list[dict[str, str]]:
@@ -277,7 +302,9 @@ def _tried(opened: importing.Opened) -> None:
                 "95 % interval": f"{span(ends.low, ends.high)} %",
             }
         )
-    st.caption(f"Each normalisation that was tried, on {n:,} test images; the first one was taken.")
+    st.caption(
+        f"Each normalisation that was tried, on {n:,} test images; the first one was taken: {md(opened.chosen)}."
+    )
     bar = st.column_config.ProgressColumn("accuracy", format="%.1f %%", min_value=0, max_value=100)
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"accuracy": bar})
 

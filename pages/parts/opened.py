@@ -94,10 +94,11 @@ def dataset(selection: Selection) -> "Dataset":
     Raises:
         UnlearnError: It isn't there or isn't usable; the message says what to do.
     """
-    from pages.parts.models import classes_of
+    from pages.parts.models import card_of
 
-    classes = classes_of(selection.model)
-    found = _dataset(selection.data, classes, str(home()), _stamp_of(selection.data))
+    card = card_of(selection.model)
+    classes, size = tuple(card.get("classes", ())), int(card.get("image_size", 0))
+    found = _dataset(selection.data, size, classes, str(home()), _stamp_of(selection.data))
     _digests()[str(home()), selection.data, classes] = found.digest
     return found
 
@@ -136,11 +137,11 @@ def _stats(path: str, stamp: tuple[int, int]) -> ActivationStats:
 
 
 @st.cache_resource(show_spinner="Opening the data set …", max_entries=3)
-def _dataset(data: str, classes: tuple[str, ...], root: str, stamp: tuple[int, int]) -> "Dataset":
+def _dataset(data: str, size: int, classes: tuple[str, ...], root: str, stamp: tuple[int, int]) -> "Dataset":
     from unlearn_core.data.classes import align_classes
     from unlearn_core.data.sources import open_dataset
 
-    found = open_dataset(parse_dataset(data))
+    found = open_dataset(parse_dataset(data, size))
     return align_classes(found, classes) if classes else found
 
 

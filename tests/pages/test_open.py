@@ -106,3 +106,14 @@ def test_missing_cifar_says_what_to_do_and_downloads_nothing(app: AppTest, tmp_p
     assert not app.exception
     assert "Download button" in app.error[0].value
     assert not (tmp_path / "none").exists()
+
+
+def test_several_models_ask_for_the_part_and_the_one_named_is_taken(app: AppTest) -> None:
+    one, two = weights(SMALL), {n: t * 1 for n, t in weights(SMALL).items()}
+    two["linear.bias"] = two["linear.bias"] + 1
+    content = checkpoint({"first": one, "second": two})
+    opened(app, "both.pth", content)
+    assert not app.exception and "first, second" in app.error[0].value
+    app.text_input(key="open part").set_value("second").run()
+    opened(app, "both.pth", content)
+    assert not app.exception and not app.error

@@ -3,7 +3,7 @@
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ class Opened:
         normalization: The normalisation that was taken: name, mean, std.
         tried: Accuracy in [0, 1] by normalisation; empty where a card named it.
         images: On how many test images.
+        chosen: How the one that was taken came to be.
         notes: Sentences that the person should know.
     """
 
@@ -49,10 +50,11 @@ class Opened:
     normalization: dict[str, Any]
     tried: dict[str, float]
     images: int
+    chosen: str
     notes: tuple[str, ...]
 
 
-def open_data(text: str, download: bool = False) -> "Dataset":
+def open_data(text: str, download: bool = False, size: int = 0) -> "Dataset":
     """The data set, opened with a progress bar; leaving the page or any other click stops a download.
 
     Raises:
@@ -61,18 +63,17 @@ def open_data(text: str, download: bool = False) -> "Dataset":
     from unlearn_core.data.sources import open_dataset, parse_dataset
 
     with progress_bar("Opening the data set") as report:
-        return open_dataset(parse_dataset(text), report, download=download)
+        return open_dataset(parse_dataset(text, size), report, download=download)
 
 
-def import_checkpoint(path: Path, file: str, dataset: "Dataset", arch: str, normalize: str) -> Opened:
+def import_checkpoint(path: Path, file: str, dataset: "Dataset", hints: Mapping[str, Any]) -> Opened:
     """Takes a checkpoint into the person's folder.
 
     Args:
         path: Where it lies.
         file: What the person calls it.
         dataset: The data that it was trained on.
-        arch: A name of `ARCHITECTURES`; empty to recognise it.
-        normalize: As for `parse_normalization`.
+        hints: What the file doesn't say, as `open_model` takes it.
 
     Raises:
         UnlearnError: It can't be trusted or understood, or doesn't fit the data.
@@ -81,7 +82,7 @@ def import_checkpoint(path: Path, file: str, dataset: "Dataset", arch: str, norm
 
     from unlearn_core.checkpoints.model_files import import_model
 
-    reference, loaded = import_model(path, dataset, name=file, arch=arch, normalize=normalize)
+    reference, loaded = import_model(path, dataset, name=file, **hints)
     facts = loaded.card.facts
     return Opened(
         reference,
@@ -94,6 +95,7 @@ def import_checkpoint(path: Path, file: str, dataset: "Dataset", arch: str, norm
         asdict(loaded.card.normalization),
         dict(facts.get("normalization_tried", {})),
         int(facts.get("normalization_images", 0)),
+        str(facts.get("normalization_chosen", "")),
         loaded.notes,
     )
 
