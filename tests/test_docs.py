@@ -24,6 +24,7 @@ from streamlit.web import cli as streamlit_cli
 from unlearn_core.data.sources import DATASETS
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.registry import ARCHITECTURES
+from unlearn_core.models.specs import NORMALIZATIONS
 from unlearn_core.sparsify.registry import SPARSIFIERS
 from unlearn_core.unlearning.registry import METHODS
 
@@ -418,10 +419,12 @@ def test_every_method_has_its_line(heading: str, entries: list) -> None:
     assert cells(DOCS / "methods.md", heading) == rows
 
 
-def test_every_architecture_and_data_set_is_named() -> None:
+def test_every_architecture_normalisation_and_data_set_is_named() -> None:
     page = DOCS / "models-and-data.md"
     of_nets = [name for row in cells(page, "Checkpoints") for name in re.findall(r"`([^`]+)`", row[1])]
     assert sorted(of_nets) == sorted(ARCHITECTURES)
+    (normalizations,) = (s for s in spans(page) if s.startswith("--normalize "))
+    assert normalizations.split()[1].split("|") == [*NORMALIZATIONS, "MEAN/STD"]
     of_data = {re.split(r"[`:]", row[0])[1] for row in cells(page, "Data")}
     assert of_data == set(DATASETS)
 
