@@ -1,7 +1,6 @@
 """Channel scores: which channels of a layer speak for which class."""
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from pages.parts import frame
@@ -15,7 +14,6 @@ from pages.parts.selection import choose, current, link
 from pages.parts.surveys import strips_of, survey_of
 from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS
-from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.channels import LAYER_SELECTION, activation_bars, layers_chart
 from unlearn_core.plots.heatmap import LABELS, SELECTION, heatmap_alt, heatmap_chart, heatmap_frame
 from unlearn_core.plots.printed import heatmap_png
@@ -24,48 +22,43 @@ from unlearn_core.plots.printed import heatmap_png
 def page() -> None:
     """The page, or why there is nothing to show."""
     st.title("Channel scores")
-    if not current().model:
-        st.info(
-            "No model is open. Open one, and this page shows which of its channels speak for which class."
-        )
-        st.page_link("pages/open.py", label="Open a model")
-        return
-    try:
+    if current().model:
         body()
-    except UnlearnError as error:
-        st.error(md(str(error)))
+    else:
+        frame.no_model()
 
 
 @st.fragment
 def body() -> None:
     """Everything that a click changes: it reruns alone."""
-    try:
+    with frame.explained():
         tap = st.session_state.get("scores_tap") or "bn_relu"
         stats = stats_of(current().model, current().data, tap)
         if stats is None:
             ask_for_scores(current(), tap)
-            tap_choice()
-            return
-        view = views.view_of(current(), stats)
-        st.markdown(f"#### {md(views.finding(view))}")
-        with st.container(horizontal=True, gap="medium"):
-            choose_layer(view.layers, "scores")
-        evidence, explanation = st.columns([1.6, 1], gap="medium")
-        with evidence:
-            heatmap(view)
-        with explanation:
-            worked_score(view)
-        table(view)
-        across_layers(view)
+        else:
+            scores(views.view_of(current(), stats))
         tap_choice()
-        link("pages/feature_maps.py", "Next: see the channel fire on an image")
-    except UnlearnError as error:
-        st.error(md(str(error)))
+        if stats is not None:
+            link("pages/feature_maps.py", "Next: see the channel fire on an image")
+
+
+def scores(view: View) -> None:
+    """The scores of a layer: heatmap, one score worked out, ranked channels, and all layers."""
+    st.markdown(f"#### {md(views.finding(view))}")
+    with st.container(horizontal=True, gap="medium"):
+        choose_layer(view.layers, "scores")
+    evidence, explanation = st.columns([1.6, 1], gap="medium")
+    with evidence:
+        heatmap(view)
+    with explanation:
+        worked_score(view)
+    table(view)
+    across_layers(view)
 
 
 def heatmap(view: View) -> None:
     """The clickable heatmap with its cut line, pager, table and downloads."""
-    shown = view.heatmap
     st.segmented_control(
         "Colour shows",
         list(views.METRICS),
@@ -76,11 +69,11 @@ def heatmap(view: View) -> None:
         help=views.METRIC_HELP,
     )
     st.altair_chart(
-        heatmap_chart(shown),
+        heatmap_chart(view.heatmap),
         key="scores_heat",
         on_select=clicked,
         selection_mode=SELECTION,
-        alt=heatmap_alt(shown, view.selection.layer),
+        alt=heatmap_alt(view.heatmap, view.selection.layer),
     )
     st.caption(views.legend(view))
     beside, pager = st.columns([2, 1], gap="large")
@@ -95,19 +88,20 @@ def heatmap(view: View) -> None:
                 key="scores_page",
                 format_func=view.pages.__getitem__,
             )
+    heatmap_data(view)
+
+
+def heatmap_data(view: View) -> None:
+    """The table behind the heatmap, and both as files."""
     with st.expander("Show data"):
-        frame = (
-            heatmap_frame(shown)
-            .pivot(index="class", columns="channel", values="value")
-            .loc[list(shown.classes)]
-        )
-        st.dataframe(frame[list(shown.channels)])
-        name = f"{view.selection.layer}-{shown.metric}"
+        cells = heatmap_frame(view.heatmap).pivot(index="class", columns="channel", values="value")
+        st.dataframe(cells.loc[list(view.heatmap.classes)][list(view.heatmap.channels)])
+        name = f"{view.selection.layer}-{view.heatmap.metric}"
         with st.container(horizontal=True):
             st.download_button("CSV of the layer", lambda: views.layer_csv(view), f"{name}.csv", "text/csv")
             st.download_button(
                 "PNG of the heatmap",
-                lambda: heatmap_png(shown, views.heading(view)),
+                lambda: heatmap_png(view.heatmap, views.heading(view)),
                 f"{name}.png",
                 "image/png",
             )
@@ -168,39 +162,34 @@ def table(view: View) -> None:
     st.subheader(
         f"Channels by {LABELS[view.heatmap.metric].partition(':')[0]} for “{md(view.selection.cls)}”"
     )
-    frame = views.ranking(view)
-    place = st.empty()
-
-    def draw(rows: pd.DataFrame, key: str) -> None:
-        place.dataframe(
-            rows,
-            key=key,
-            hide_index=True,
-            height=38 * 9,
-            row_height=38,
-            on_select=picked,
-            selection_mode="single-row",
-            column_config=views.columns(view),
-            alt="Channels of the layer, ranked; the heatmap as a table.",
-        )
+    channels = views.ranking(view)
 
     def picked() -> None:
         rows = st.session_state["scores_table"].get("selection", {}).get("rows", [])
         if rows:
-            choose(channel=int(frame["channel"].iloc[rows[0]]))
+            choose(channel=int(channels["channel"].iloc[rows[0]]))
             views.remember_row(current(), view.stats.classes.index(view.selection.cls))
 
     with st.spinner("Finding the test images that drive each channel most …"):
-        tap = view.stats.tap
-        strips = strips_of(
-            view.selection,
-            survey_of(view.selection, view.selection.layer, tap),
-            tap,
-            view.selection.layer,
-            tuple(view.heatmap.channels),
-        )
-    frame.insert(2, "images", strips)
-    draw(frame, "scores_table")
+        channels.insert(2, "images", images_of(view))
+    st.dataframe(
+        channels,
+        key="scores_table",
+        hide_index=True,
+        height=38 * 9,
+        row_height=38,
+        on_select=picked,
+        selection_mode="single-row",
+        column_config=views.columns(view),
+        alt="Channels of the layer, ranked; the heatmap as a table.",
+    )
+
+
+def images_of(view: View) -> list[str]:
+    """For each channel of the heatmap, the test images that drive it most, side by side."""
+    layer, tap = view.selection.layer, view.stats.tap
+    survey = survey_of(view.selection, layer, tap)
+    return strips_of(view.selection, survey, tap, layer, tuple(view.heatmap.channels))
 
 
 def across_layers(view: View) -> None:

@@ -6,8 +6,8 @@ from pages.parts import frame, selection
 from pages.parts.compare import charts, published, words
 from pages.parts.compare import table as compare_table
 from pages.parts.measured import left_out, measured, origin
-from unlearn_core.experiments.finding import finding
 from unlearn_core.experiments.grouping import Scenario
+from unlearn_core.experiments.ranking import closest
 from unlearn_core.experiments.table import Row, table
 
 _PAIRED = (
@@ -33,7 +33,7 @@ def page() -> None:
     rows = table(scenario.trials)
     names = words.names_of(rows)
     with top:
-        frame.head("Compare", finding(rows, lambda row: names[row.key]), _about(scenario, rows))
+        frame.head("Compare", closest(rows, lambda row: names[row.key]), _about(scenario, rows))
     _busy(scenario)
     _reference(rows, scenario)
     ticked = charts.ticked_rows(rows, selected.rows)

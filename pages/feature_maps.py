@@ -1,5 +1,7 @@
 """Feature maps: one image through a layer, all channels as one clickable picture, and a lens on one of them."""
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
 from pages.parts import frame
@@ -9,7 +11,6 @@ from pages.parts.feature_maps.views import View
 from pages.parts.layers import choose_layer
 from pages.parts.selection import choose, classes, current, link
 from pages.parts.text import md
-from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.channels import probability_bars
 from unlearn_core.plots.colors import color_scale
 from unlearn_core.plots.gallery import Tile, gallery
@@ -22,45 +23,44 @@ A_PAGE = 64
 def page() -> None:
     """The page, or why there is nothing to show."""
     st.title("Feature maps")
-    if not current().model:
-        st.info(
-            "No model is open. Open one, and this page shows what an image leaves in each of its channels."
-        )
-        st.page_link("pages/open.py", label="Open a model")
-        return
-    body()
+    if current().model:
+        body()
+    else:
+        frame.no_model()
 
 
 @st.fragment
 def body() -> None:
     """Everything that a click changes: it reruns alone."""
-    try:
+    with frame.explained():
         views.take_upload()
-        view = views.view_of(current())
-        st.markdown(f"#### {md(views.finding(view))}")
-        image, answer = st.columns([1.75, 1], gap="large")
-        with image:
-            choose_image(view)
-        with answer:
-            prediction(view)
-        with st.container(horizontal=True, gap="medium"):
-            choose_layer(view.layers, "maps")
-        pictures, detail = st.columns([1.75, 1], gap="large")
-        with pictures:
-            channels(view)
-        with detail:
-            arrows(view)
-            lens.lens(view, view.layer, view.channel, "lens")
-        pins(view)
-        link(
-            "pages/channel_scores.py",
-            f"Why channel {view.channel} scores as it does",
-            layer=view.layer,
-            channel=view.channel,
-        )
-        link("pages/forget.py", "Next: forget a class")
-    except UnlearnError as error:
-        st.error(md(str(error)))
+        maps(views.view_of(current()))
+
+
+def maps(view: View) -> None:
+    """An image and the model's answer, all channels of a layer, the lens on one of them, and what is pinned."""
+    st.markdown(f"#### {md(views.finding(view))}")
+    image, answer = st.columns([1.75, 1], gap="large")
+    with image:
+        choose_image(view)
+    with answer:
+        prediction(view)
+    with st.container(horizontal=True, gap="medium"):
+        choose_layer(view.layers, "maps")
+    pictures, detail = st.columns([1.75, 1], gap="large")
+    with pictures:
+        channels(view)
+    with detail:
+        arrows(view)
+        lens.lens(view, view.layer, view.channel, "lens")
+    pins(view)
+    link(
+        "pages/channel_scores.py",
+        f"Why channel {view.channel} scores as it does",
+        layer=view.layer,
+        channel=view.channel,
+    )
+    link("pages/forget.py", "Next: forget a class")
 
 
 def choose_image(view: View) -> None:
@@ -92,14 +92,14 @@ def choose_image(view: View) -> None:
 
 
 def strip(view: View) -> None:
-    """Test images of the chosen class, a page at a time; a click shows one."""
+    """Test images of the class that is picked, a page at a time; a click shows one."""
     positions = views.strip_positions(view, st.session_state["maps_class"])
     if not len(positions):
         st.caption("There is no test image of this class.")
         return
     at = views.strip_page(positions, view.position, STRIP)
-    shown = positions[at * STRIP : (at + 1) * STRIP]
-    tiles = views.image_tiles(view, shown)
+    on_page = positions[at * STRIP : (at + 1) * STRIP]
+    tiles = views.image_tiles(view, on_page)
     chart = gallery(tiles, STRIP, row_height=74, selected=view.position)
     draw(
         chart,
@@ -108,7 +108,7 @@ def strip(view: View) -> None:
         lambda key: choose(image=key),
     )
     last = (len(positions) - 1) // STRIP
-    back, forth, said = st.columns([1, 1, 3], vertical_alignment="center")
+    back, forth, count = st.columns([1, 1, 3], vertical_alignment="center")
     back.button(
         "Earlier",
         disabled=at == 0,
@@ -123,7 +123,7 @@ def strip(view: View) -> None:
         on_click=lambda: st.session_state.update(maps_strip=at + 1),
         width="stretch",
     )
-    said.caption(f"{at * STRIP + 1}–{at * STRIP + len(shown)} of {len(positions):,} test images")
+    count.caption(f"{at * STRIP + 1}–{at * STRIP + len(on_page)} of {len(positions):,} test images")
 
 
 def prediction(view: View) -> None:
@@ -146,49 +146,51 @@ def prediction(view: View) -> None:
 
 def channels(view: View) -> None:
     """All channels of the layer as one clickable picture, with its scale."""
-    pages = views.pages(view.order, A_PAGE)
     at = views.channel_page(view, A_PAGE)
     with st.container(horizontal=True, gap="medium"):
-        st.segmented_control(
-            "Order",
-            list(views.ORDERS),
-            key="maps_order",
-            default="number",
-            required=True,
-            format_func=views.ORDERS.get,
-        )
-        st.segmented_control(
-            "Colour scale",
-            list(views.SCALE_NAMES),
-            key="maps_scale",
-            default="layer",
-            required=True,
-            format_func=views.SCALE_NAMES.get,
-            help=views.SCALE_HELP,
-        )
-        if len(pages) > 1:
-            st.session_state["maps_page"] = at
-            st.selectbox(
-                "Channels",
-                range(len(pages)),
-                key="maps_page",
-                format_func=pages.__getitem__,
-                on_change=views.page_chosen,
-                width=150,
-            )
-    shown = view.order[at * A_PAGE : (at + 1) * A_PAGE]
+        _choice("Order", views.ORDERS, "maps_order", "number")
+        _choice("Colour scale", views.SCALE_NAMES, "maps_scale", "layer", views.SCALE_HELP)
+        _pager(views.pages(view.order, A_PAGE), at)
+    on_page = view.order[at * A_PAGE : (at + 1) * A_PAGE]
     pinned = [channel for layer, channel in views.pinned() if layer == view.layer]
-    tiles = views.channel_tiles(view, shown)
+    tiles = views.channel_tiles(view, on_page)
     chart = gallery(tiles, 8, row_height=86, selected=view.channel, pinned=pinned)
-    said = f"Maps of {len(shown)} channels of {view.layer}; channel {view.channel} is framed."
-    draw(chart, "maps_gallery", said, lambda key: choose(channel=key))
-    low, high, words = views.scale_words(view)
-    draw(color_scale(low, high, words), "maps_legend", f"Colours from 0 to {high:.3g}, {words}.")
+    words = f"Maps of {len(on_page)} channels of {view.layer}; channel {view.channel} is framed."
+    draw(chart, "maps_gallery", words, lambda key: choose(channel=key))
+    low, high, scale = views.scale_words(view)
+    draw(color_scale(low, high, scale), "maps_legend", f"Colours from 0 to {high:.3g}, {scale}.")
+    _data(view)
+
+
+def _choice(label: str, options: Mapping[str, str], key: str, default: str, about: str | None = None) -> None:
+    """One of a few, side by side; `options` by what the session keeps."""
+    st.segmented_control(
+        label, list(options), key=key, default=default, required=True, format_func=options.get, help=about
+    )
+
+
+def _pager(pages: Sequence[str], at: int) -> None:
+    """Which channels are in the picture, where they don't all fit."""
+    if len(pages) < 2:
+        return
+    st.session_state["maps_page"] = at
+    st.selectbox(
+        "Channels",
+        range(len(pages)),
+        key="maps_page",
+        format_func=pages.__getitem__,
+        on_change=views.page_chosen,
+        width=150,
+    )
+
+
+def _data(view: View) -> None:
+    """The table behind the picture, and both as files."""
     with st.expander("Show data"):
-        frame = views.channel_frame(view)
-        st.dataframe(frame, hide_index=True, height=300)
+        table = views.channel_frame(view)
+        st.dataframe(table, hide_index=True, height=300)
         with st.container(horizontal=True):
-            st.download_button("CSV", frame.to_csv(index=False), f"{view.layer}.csv", "text/csv")
+            st.download_button("CSV", table.to_csv(index=False), f"{view.layer}.csv", "text/csv")
             st.download_button(
                 "PNG of all channels", lambda: views.montage(view), f"{view.layer}.png", "image/png"
             )
@@ -196,9 +198,9 @@ def channels(view: View) -> None:
 
 def arrows(view: View) -> None:
     """Previous and next channel, also by keyboard, and the pin."""
-    place = view.order.index(view.channel)
+    rank = view.order.index(view.channel)
     back, forth, pin = st.columns([1, 1, 1])
-    before, after = view.order[place - 1], view.order[(place + 1) % len(view.order)]
+    before, after = view.order[rank - 1], view.order[(rank + 1) % len(view.order)]
     back.button(
         "Prev",
         key="maps_previous",
@@ -221,25 +223,25 @@ def arrows(view: View) -> None:
 
 def pins(view: View) -> None:
     """The pinned channels side by side."""
-    kept = [
+    here = [
         (layer, channel)
         for layer, channel in views.pinned()
         if layer in view.layers and channel < view.layers[layer]
     ]
-    if not kept:
+    if not here:
         return
     st.subheader("Pinned")
-    places = st.columns(2, gap="large")
-    for number, ((layer, channel), place) in enumerate(zip(kept, places, strict=False)):
-        with place:
+    columns = st.columns(2, gap="large")
+    for number, ((layer, channel), column) in enumerate(zip(here, columns, strict=False)):
+        with column:
             lens.lens(view, layer, channel, f"pin{number}")
             st.button(
                 "Unpin",
                 key=f"maps_unpin{number}",
                 on_click=lambda here=(layer, channel): views.toggle_pin(here),
             )
-    if len(kept) == 1:
-        places[1].caption("Pin a second channel to see it here.")
+    if len(here) == 1:
+        columns[1].caption("Pin a second channel to see it here.")
 
 
 frame.show(page)

@@ -4,13 +4,15 @@ import importlib
 import runpy
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
 
 from pages.parts import dock, models, selection
 from pages.parts.text import md
+from unlearn_core.errors import UnlearnError
 
 # More classes than this don't fit as pills.
 _MOST_PILLS = 20
@@ -57,6 +59,15 @@ def head(title: str, finding: str = "", about: str = "") -> None:
         st.markdown(f"#### {md(finding)}")
     if about:
         st.caption(md(about))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What a person can mend is drawn as its sentence, in the place of what could not be drawn."""
+    try:
+        yield
+    except UnlearnError as error:
+        st.error(md(str(error)))
 
 
 def no_model() -> None:

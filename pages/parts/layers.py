@@ -1,6 +1,6 @@
 """Choosing a layer: stage chips, then the layers of the stage."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -17,29 +17,36 @@ def choose_layer(layers: Mapping[str, int], where: str) -> None:
         where: Which page draws them; part of the widgets' keys.
     """
     present = current().layer
-    groups = _grouped(list(layers))
-    stage = next((name for name, members in groups.items() if present in members), next(iter(groups)))
-    if len(groups) > 1:
-        _picker("Stage", list(groups), stage, f"{where}_stage", lambda name: groups[name][-1], str)
-    if len(groups[stage]) > 1:
-        prefix = f"{stage}." if len(groups) > 1 else ""
+    stages = _stages(list(layers))
+    stage = next((name for name, members in stages.items() if present in members), next(iter(stages)))
+    if len(stages) > 1:
+        _picker("Stage", list(stages), stage, f"{where}_stage", lambda name: stages[name][-1], str)
+    if len(stages[stage]) > 1:
+        prefix = f"{stage}." if len(stages) > 1 else ""
         _picker(
-            "Layer", groups[stage], present, f"{where}_layer", str, lambda name: name.removeprefix(prefix)
+            "Layer", stages[stage], present, f"{where}_layer", str, lambda name: name.removeprefix(prefix)
         )
 
 
-def _grouped(layers: list[str]) -> dict[str, list[str]]:
-    """Layers by the first part of their names, where that makes a handful of groups."""
-    groups: dict[str, list[str]] = {}
+def _stages(layers: list[str]) -> dict[str, list[str]]:
+    """Layers by the first part of their names, where that makes a handful of stages."""
+    stages: dict[str, list[str]] = {}
     for layer in layers:
-        groups.setdefault(layer.partition(".")[0], []).append(layer)
-    if len(groups) == 2 and all("." in layer for layer in layers):
-        return groups
-    return groups if 1 < len(groups) <= _MOST_CHIPS else {"all": layers}
+        stages.setdefault(layer.partition(".")[0], []).append(layer)
+    if len(stages) == 2 and all("." in layer for layer in layers):
+        return stages
+    return stages if 1 < len(stages) <= _MOST_CHIPS else {"all": layers}
 
 
-def _picker(label, options, present, key, layer_of, shown) -> None:  # type: ignore[no-untyped-def]
-    """Chips for a few options, a list for many. The selection decides what is chosen, not the widget."""
+def _picker(
+    label: str,
+    options: Sequence[str],
+    present: str,
+    key: str,
+    layer_of: Callable[[str], str],
+    text_of: Callable[[str], str],
+) -> None:
+    """Chips for a few options, a list for many. The selection decides what is picked, not the widget."""
     st.session_state[key] = present if present in options else options[-1]
 
     def changed() -> None:
@@ -48,7 +55,7 @@ def _picker(label, options, present, key, layer_of, shown) -> None:  # type: ign
 
     if len(options) <= _MOST_CHIPS:
         st.segmented_control(
-            label, options, key=key, on_change=changed, format_func=shown, required=True, help=_HELP[label]
+            label, options, key=key, on_change=changed, format_func=text_of, required=True, help=_HELP[label]
         )
     else:
         st.selectbox(label, options, key=key, on_change=changed, help=_HELP[label])

@@ -43,28 +43,18 @@ def sample_size(num_classes: int, num_images: int) -> int:
     return min(num_images, max(_LEAST_PER_CLASS, min(100, _MOST_IMAGES // max(1, num_classes))))
 
 
-def test_uri(selection: Selection, position: int) -> str:
-    """A test image as a data URI."""
-    return image_uri(test_pixels(selection, position))
-
-
-def test_pixels(selection: Selection, position: int) -> np.ndarray:
-    """A test image, uint8 (H, W, 3)."""
-    return pixels_of(dataset(selection).test.images[position])
-
-
 def pixels_of(image: Any) -> np.ndarray:
     """A tensor (3, H, W) as an array (H, W, 3)."""
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
 def strips_of(
-    selection: Selection, found: "Survey", tap: str, layer: str, channels: tuple[int, ...], count: int = 4
+    selection: Selection, survey: "Survey", tap: str, layer: str, channels: tuple[int, ...], count: int = 4
 ) -> list[str]:
     """For each channel, the test images that drive it most, side by side as one data URI."""
     data = dataset(selection)
     with opened(selection) as (loaded, _):
-        return _strips(loaded.digest, data.digest, tap, layer, channels, count, found, data)
+        return _strips(loaded.digest, data.digest, tap, layer, channels, count, survey, data)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -75,13 +65,13 @@ def _strips(
     layer: str,
     channels: tuple[int, ...],
     count: int,
-    _found: "Survey",
+    _survey: "Survey",
     _data: Any,
 ) -> list[str]:
     from unlearn_core.channels.feature_maps import top_images
 
-    means = _found.layers[layer].means
-    tops = [_found.indices[top_images(means, channel, count)] for channel in channels]
+    means = _survey.layers[layer].means
+    tops = [_survey.indices[top_images(means, channel, count)] for channel in channels]
     return [
         image_uri(np.concatenate([pixels_of(_data.test.images[int(i)]) for i in top], axis=1)) for top in tops
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unlearn_core.experiments.proposition import CURVE, Point, finding, points_of, relative
+from unlearn_core.experiments.proposition import CURVE, Point, bound_and_error, points_of, relative
 
 
 def point(sparsity, seed, value, error):
@@ -19,15 +19,15 @@ def test_every_curve_begins_at_one_and_is_paired_by_seed():
 
 
 def test_the_sentence_tells_where_both_do_not_fall():
-    falls = finding(relative([point(0.0, 0, 8, 1), point(0.9, 0, 4, 0.5)]))
+    falls = bound_and_error(relative([point(0.0, 0, 8, 1), point(0.9, 0, 4, 0.5)]))
     assert "From dense to 90 % sparsity" in falls and "both fall" in falls and "One seed" in falls
-    assert "the bound falls, the error does not" in finding(
+    assert "the bound falls, the error does not" in bound_and_error(
         relative([point(0.0, 0, 8, 1), point(0.9, 0, 4, 2)])
     )
-    assert "the error falls although the bound" in finding(
+    assert "the error falls although the bound" in bound_and_error(
         relative([point(0.0, 0, 4, 2), point(0.9, 0, 8, 1)])
     )
-    assert finding(relative([point(0.0, 0, 8, 1)])) == ""
+    assert bound_and_error(relative([point(0.0, 0, 8, 1)])) == ""
 
 
 def test_points_come_back_from_a_study():

@@ -6,8 +6,6 @@ from typing import Any
 
 from unlearn_core.intervals import student
 
-Plain = Mapping[str, Any]
-
 CURVE = "proposition_2"
 """Under this name a stored study keeps it."""
 
@@ -51,7 +49,7 @@ class Point:
     accuracy: float
 
 
-def points_of(curves: Plain) -> list[Point]:
+def points_of(curves: Mapping[str, Any]) -> list[Point]:
     """The points that a study keeps; none where it keeps no such curve."""
     return [Point(**p) for p in curves.get(CURVE, {}).get("points", ())]
 
@@ -87,22 +85,22 @@ def relative(points: Sequence[Point]) -> list[dict[str, Any]]:
     return rows
 
 
-def finding(rows: Sequence[Plain]) -> str:
+def bound_and_error(rows: Sequence[Mapping[str, Any]]) -> str:
     """What the sparsest model shows, as a sentence; empty without a sparse one."""
     last = max((r["sparsity"] for r in rows), default=0.0)
     if not last:
         return ""
     at = {r["key"]: r["mean"] for r in rows if r["sparsity"] == last}
     one = min(r["seeds"] for r in rows) < 2
-    told = _TOLD[at["bound"] < 1, at["single"] < 1]
+    directions = _DIRECTIONS[at["bound"] < 1, at["single"] < 1]
     return (
         f"From dense to {last:.4g} % sparsity the bound goes to {at['bound']:.2g} times its dense value and the error that it "
-        f"bounds to {at['single']:.2g} times: {told}. The error of the method as it is run goes to {at['ascent']:.2g} times, "
-        f"that of doing nothing to {at['untouched']:.2g} times.{' One seed: that may be chance.' if one else ''}"
+        f"bounds to {at['single']:.2g} times: {directions}. The error of the method as it is run goes to "
+        f"{at['ascent']:.2g} times, that of doing nothing to {at['untouched']:.2g} times.{' One seed: that may be chance.' if one else ''}"
     )
 
 
-_TOLD = {
+_DIRECTIONS = {
     (True, True): "both fall",
     (True, False): "the bound falls, the error does not",
     (False, True): "the error falls although the bound does not",

@@ -73,10 +73,10 @@ def read_study(name: str, folder: Path = STUDIES) -> Study:
     try:
         values = json.loads((folder / f"{name}.json").read_text())
         trials = [from_plain({**values["shared"], **row}) for row in values["trials"]]
-        kept = {k: values[k] for k in ("about", "command", "date", "machine", "curves")}
+        about = {k: values[k] for k in ("about", "command", "date", "machine", "curves")}
     except (KeyError, TypeError, ValueError) as error:
         raise UnlearnError(f"The stored study {name!r} is damaged ({error}); make it again.") from error
-    return Study(name=name, trials=trials, **kept)
+    return Study(name=name, trials=trials, **about)
 
 
 def _rounded(value: Any) -> Any:

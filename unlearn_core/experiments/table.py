@@ -168,25 +168,25 @@ def _kind(method: str, own: Sequence[bool]) -> str:
 
 
 def _remarks(pairs: Sequence[tuple[Trial, Trial]]) -> tuple[str, ...]:
-    told = {
+    remarks = {
         "retraining in one place": any(t.federated and not p.federated for t, p in pairs),
         "retraining by other clients": any(p.federated and not same_clients(t, p) for t, p in pairs),
         "dense retraining": any(not same_mask(t, p) for t, p in pairs),
         "another seed": any(t.seed != p.seed for t, p in pairs),
         "its seconds are another machine's": any(t.stored != p.stored for t, p in pairs),
     }
-    return tuple(text for text, true in told.items() if true)
+    return tuple(text for text, true in remarks.items() if true)
 
 
-def _changed(kept: Mapping[str, Sequence[Trial]]) -> dict[str, dict[str, Any]]:
+def _changed(groups: Mapping[str, Sequence[Trial]]) -> dict[str, dict[str, Any]]:
     """Of each row, the settings in which the rows of its method differ."""
     by_method: dict[str, list[Mapping[str, Any]]] = {}
-    for members in kept.values():
+    for members in groups.values():
         by_method.setdefault(members[0].method, []).append(members[0].params)
     differing = {method: _differing(all_params) for method, all_params in by_method.items()}
     return {
         key: {name: m[0].params[name] for name in differing[m[0].method] if name in m[0].params}
-        for key, m in kept.items()
+        for key, m in groups.items()
     }
 
 
@@ -196,13 +196,13 @@ def _differing(params: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _seconds_an_epoch(groups: Iterable[Sequence[Trial]]) -> dict[tuple[Any, ...], float]:
-    """Seconds of one epoch of fine-tuning, by model and place."""
-    found: dict[tuple[Any, ...], list[float]] = {}
+    """Seconds of one epoch of fine-tuning, by model and machine."""
+    by_clock: dict[tuple[Any, ...], list[float]] = {}
     for trial in (t for members in groups for t in members if t.method == "fine_tune"):
         epochs = trial.params.get("epochs")
         if trial.seconds and epochs:
-            found.setdefault(_clock(trial), []).append(trial.seconds / epochs)
-    return {place: fmean(values) for place, values in found.items()}
+            by_clock.setdefault(_clock(trial), []).append(trial.seconds / epochs)
+    return {clock: fmean(seconds) for clock, seconds in by_clock.items()}
 
 
 def _clock(trial: Trial) -> tuple[Any, ...]:
@@ -228,8 +228,8 @@ def _by_set(values: Sequence[Mapping[str, float] | None]) -> dict[str, float]:
     """The mean by image set over the trials where it was measured."""
     known = [v for v in values if v]
     names = dict.fromkeys(name for v in known for name in v)
-    means = {name: [v[name] for v in known if v.get(name) is not None] for name in names}
-    return {name: fmean(found) for name, found in means.items() if found}
+    by_name = {name: [v[name] for v in known if v.get(name) is not None] for name in names}
+    return {name: fmean(shares) for name, shares in by_name.items() if shares}
 
 
 def _order(row: Row) -> tuple[Any, ...]:

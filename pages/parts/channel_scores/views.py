@@ -80,26 +80,26 @@ def view_of(selection: Selection, stats: ActivationStats) -> View:
         f"{a + 1}–{min(a + width, len(order))} of {len(order)}" for a in range(0, len(order), width)
     )
     at = min(int(st.session_state.get("scores_page") or 0), len(pages) - 1)
-    shown = Heatmap(
+    heatmap = Heatmap(
         stats.classes, metric, values, order[at * width : (at + 1) * width], focus, forgotten,
         (row, selection.channel), cut.channels.get(selection.layer, ()), _dead(means),
     )  # fmt: skip
     cell = Cell(row, selection.channel, worked(stats, selection.layer, row, selection.channel))
     by_layer = {layer: scores[focus] for layer, scores in specific.items()}
-    return View(selection, stats, means, by_layer, shown, cell, cut, pages)
+    return View(selection, stats, means, by_layer, heatmap, cell, cut, pages)
 
 
 def remember_row(selection: Selection, row: int) -> None:
     """Keeps which class of the heatmap is explained, until model, class in focus or layer change."""
-    st.session_state["scores_cell"] = (*_place(selection), row)
+    st.session_state["scores_cell"] = (*_context(selection), row)
 
 
 def _row(selection: Selection, focus: int) -> int:
-    kept = st.session_state.get("scores_cell", ())
-    return int(kept[-1]) if kept[:-1] == _place(selection) else focus
+    explained = st.session_state.get("scores_cell", ())
+    return int(explained[-1]) if explained[:-1] == _context(selection) else focus
 
 
-def _place(selection: Selection) -> tuple[str, ...]:
+def _context(selection: Selection) -> tuple[str, ...]:
     return (selection.model, selection.data, selection.cls, selection.layer)
 
 
@@ -181,9 +181,9 @@ def explanation(view: View) -> str:
 
 
 def ranking(view: View) -> pd.DataFrame:
-    """The shown channels with what is known of each, in the heatmap's order."""
-    shown, k = view.heatmap, view.heatmap.focus
-    channels = list(shown.channels)
+    """The channels of the heatmap with what is known of each, in the heatmap's order."""
+    heatmap, k = view.heatmap, view.heatmap.focus
+    channels = list(heatmap.channels)
     means = _present(view)
     strongest = np.nanargmax(np.nan_to_num(view.means), axis=0)
     order = {c: i for i, c in enumerate(ranked(view.by_layer[view.selection.layer]), start=1)}
@@ -198,7 +198,7 @@ def ranking(view: View) -> pd.DataFrame:
             "above": classes_above(means)[channels].astype(int),
             "strongest": [view.stats.classes[i] for i in strongest[channels]],
             "state": [
-                "dead" if c in shown.dead else "✕ would go" if c in shown.pruned else "" for c in channels
+                "dead" if c in heatmap.dead else "✕ would go" if c in heatmap.pruned else "" for c in channels
             ],
         }
     )

@@ -1,4 +1,4 @@
-"""The chosen rows as charts: five axes, and bars by class; and two of them opened side by side."""
+"""The ticked rows as charts: five axes, and bars by class; and two of them opened side by side."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from pages.parts.compare.words import run_of
 from pages.parts.downloads import table_behind
 from pages.parts.text import md
 from unlearn_core.experiments.classes import by_class
-from unlearn_core.experiments.finding import ranked
+from unlearn_core.experiments.ranking import ranked
 from unlearn_core.experiments.table import Row
 from unlearn_core.plots.methods import (
     AXES,
@@ -39,7 +39,7 @@ def defaults(rows: Sequence[Row]) -> list[str]:
 
 
 def ticked_rows(rows: Sequence[Row], wanted: Sequence[str]) -> list[Row]:
-    """The rows that are chosen; the defaults where none of them is here."""
+    """The rows that are ticked; the defaults where none of them is here."""
     picked = [r for r in rows if r.key in set(wanted)]
     usual = set(defaults(rows)) or {r.key for r in rows[:MOST_LINES]}
     return picked or [r for r in rows if r.key in usual]
@@ -47,22 +47,22 @@ def ticked_rows(rows: Sequence[Row], wanted: Sequence[str]) -> list[Row]:
 
 def draw(picked: Sequence[Row], names: Names, random_share: bool) -> None:
     """Draws both charts."""
-    shown = picked[:MOST_LINES]
-    if len(picked) > len(shown):
+    drawn = picked[:MOST_LINES]
+    if len(picked) > len(drawn):
         left_out = ", ".join(names[r.key] for r in picked[MOST_LINES:])
         st.caption(
             md(f"The first {MOST_LINES} of {len(picked)} ticked rows are drawn; left out: {left_out}.")
         )
-    lines = [_line(row, names) for row in shown]
+    lines = [_line(row, names) for row in drawn]
     left, right = st.columns([1.1, 1], gap="medium")
     with left:
-        _axes(lines, random_share, any(r.kind == "reference" for r in shown))
+        _axes(lines, random_share, any(r.kind == "reference" for r in drawn))
     with right:
-        _classes(shown, lines, names)
+        _classes(drawn, lines, names)
 
 
 def open_two(picked: Sequence[Row], names: Names) -> None:
-    """A link that opens two of the chosen rows in Before / after; only runs of one's own have images to show there."""
+    """A link that opens two of the ticked rows in Before / after; only runs of one's own have images to show there."""
     own = {row.key: run for row in picked if (run := run_of(row))}
     if len(own) < 2:
         st.caption(
@@ -107,8 +107,8 @@ def _axes(lines: Sequence[Mapping[str, Any]], random_share: bool, retrained: boo
 def _classes(picked: Sequence[Row], lines: Sequence[Mapping[str, Any]], names: Names) -> None:
     st.subheader("By class")
     rows = [{"name": names[row.key], **line} for row in picked for line in by_class(row.trials)]
-    shown = telling_classes(rows)
-    st.altair_chart(inked(accuracy_bars(shown, lines)), width="stretch")
+    telling = telling_classes(rows)
+    st.altair_chart(inked(accuracy_bars(telling, lines)), width="stretch")
     classes = len({r["class"] for r in rows})
     grey = " · grey bars: retraining" if any(r.kind == "reference" for r in picked) else ""
     part = (

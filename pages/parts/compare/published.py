@@ -78,7 +78,7 @@ def _said(pairs: Sequence[Beside]) -> str:
         if gaps
         else "no gap here is outside the noise, so none has a side to compare"
     )
-    told = (
+    kept_order = (
         f"; of {couples} pairs of methods, {order} have the same one closer to retraining" if couples else ""
     )
     alone = any(p.row.floor[AVERAGE] is None for p in pairs)
@@ -87,18 +87,18 @@ def _said(pairs: Sequence[Beside]) -> str:
         if alone
         else ""
     )
-    return f"{counted(methods, 'published method')} beside ours: {side}{told}.{unsure}"
+    return f"{counted(methods, 'published method')} beside ours: {side}{kept_order}.{unsure}"
 
 
 def _table(pairs: Sequence[Beside], names: Names) -> None:
     rows = [row for pair in pairs for row in _lines(pair, names)]
-    shown = pd.DataFrame([_printed(row) for row in rows])
+    printed = pd.DataFrame([_printed(row) for row in rows])
     config = {title: st.column_config.TextColumn(help=HELP[name]) for name, title in _MEASURES.items()}
     config["RTE, % of retraining"] = st.column_config.NumberColumn(format="%.1f", help=HELP["share"])
     config["RTE, epochs of FT"] = st.column_config.NumberColumn(format="%.1f", help=HELP["epochs"])
     config["Avg. gap"] = st.column_config.NumberColumn(format="%.2f", help=HELP["avg_gap"])
     st.dataframe(
-        shown, hide_index=True, column_config=config, height=min(640, 38 + 35 * len(rows)), placeholder="–"
+        printed, hide_index=True, column_config=config, height=min(640, 38 + 35 * len(rows)), placeholder="–"
     )
     st.download_button(
         "CSV",
@@ -140,16 +140,16 @@ def _lines(pair: Beside, names: Names) -> list[dict[str, Any]]:
 def _printed(row: Mapping[str, Any]) -> dict[str, Any]:
     """A line as the papers print it: value, and the gap in brackets with its sign."""
     folded = {f"{title} {part}" for title in _MEASURES.values() for part in ("gap", "side")}
-    shown = {name: value for name, value in row.items() if name not in folded}
-    return {**shown, **{title: _cell(row, title) for title in _MEASURES.values()}}
+    unfolded = {name: value for name, value in row.items() if name not in folded}
+    return {**unfolded, **{title: _cell(row, title) for title in _MEASURES.values()}}
 
 
 def _cell(row: Mapping[str, Any], title: str) -> str:
     value, gap = row[title], row[f"{title} gap"]
     if value is None:
         return "–"
-    told = "" if gap is None else f" ({signed(gap)})"
-    return f"{value:.1f}{told} {_GLYPHS.get(row[f'{title} side'], '')}".rstrip()
+    brackets = "" if gap is None else f" ({signed(gap)})"
+    return f"{value:.1f}{brackets} {_GLYPHS.get(row[f'{title} side'], '')}".rstrip()
 
 
 def _listed(like: str) -> str:

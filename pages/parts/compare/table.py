@@ -112,9 +112,9 @@ def filtered(rows: Sequence[Row], names: Names) -> list[Row]:
     text = left.text_input("Find", placeholder="method or setting", key="compare find")
     by = middle.selectbox("Sort by", list(_SORTED), key="compare sort")
     depths = [*dict.fromkeys(depth(r) for r in sorted(rows, key=lambda r: r.sparsity))]
-    kept = depths
+    wanted = depths
     if len(depths) > 1:
-        kept = right.pills("Model", depths, selection_mode="multi", key="compare depth") or depths
+        wanted = right.pills("Model", depths, selection_mode="multi", key="compare depth") or depths
     controls = last.toggle("Controls", True, key="compare controls", help=_ABOUT_CONTROLS)
     words = text.casefold().split()
     passed = [
@@ -122,21 +122,21 @@ def filtered(rows: Sequence[Row], names: Names) -> list[Row]:
         for r in rows
         if r.kind == "reference"
         or (
-            depth(r) in kept
+            depth(r) in wanted
             and (controls or r.kind != "control")
             and all(w in f"{names[r.key]} {r.method}".casefold() for w in words)
         )
     ]
-    return sorted(passed, key=lambda r: _place(r, _SORTED[by]))
+    return sorted(passed, key=lambda r: _order(r, _SORTED[by]))
 
 
 def draw(rows: list[Row], names: Names, ticked: Sequence[str]) -> None:
     """Draws the table; ticking rows chooses them for the charts.
 
     Args:
-        rows: As shown.
+        rows: In the order of the table.
         names: Of rows, by key.
-        ticked: Keys of chosen rows, shown or not.
+        ticked: Keys of ticked rows, in the table or filtered out.
     """
     left, right, _ = st.columns([1.3, 2, 2])
     intervals = left.toggle("95 % intervals", key="compare intervals", help=_ABOUT_INTERVALS)
@@ -144,10 +144,10 @@ def draw(rows: list[Row], names: Names, ticked: Sequence[str]) -> None:
     columns = (*_PAPER, *(_MORE if wide else _MORE[:2]))
     values = [_line(row, names) for row in rows]
     data = pd.DataFrame(values)[["name", *columns, "settings", "seeds", "where", "beside"]]
-    shown = data.rename(columns=_LABELS | _WORDS)
-    style = shown.style.apply(lambda _: _shades(rows, columns, shown), axis=None)
+    frame = data.rename(columns=_LABELS | _WORDS)
+    style = frame.style.apply(lambda _: _shades(rows, columns, frame), axis=None)
     for i, row in enumerate(rows):
-        texts = {_LABELS[name]: _shown(_text(row, name, intervals)) for name in columns}
+        texts = {_LABELS[name]: _as_text(_text(row, name, intervals)) for name in columns}
         style.format(texts, subset=pd.IndexSlice[[i], list(texts)])
     key = f"compare table {selection_key(rows)}"
     places = {row.key: i for i, row in enumerate(rows)}
@@ -245,12 +245,12 @@ def _number(row: Row, name: str) -> float | None:
 
 def _interval(row: Row, name: str) -> Mean | None:
     if name in ("tow", "tow_mia"):
-        found: Mean = getattr(row, name)
-        return found
+        known: Mean = getattr(row, name)
+        return known
     return row.gaps.get(name) if name == AVERAGE else row.values.get(name)
 
 
-def _shown(text: str) -> Callable[[Any], str]:
+def _as_text(text: str) -> Callable[[Any], str]:
     """A cell's text, whatever its value: it sorts by the one and shows the other."""
     return lambda value: text
 
@@ -295,7 +295,7 @@ def _beside(row: Row) -> str:
     return ", ".join(row.remarks) or ("retraining, same seeds" if row.reference else "no retraining")
 
 
-def _place(row: Row, name: str) -> tuple[Any, ...]:
+def _order(row: Row, name: str) -> tuple[Any, ...]:
     """What others are measured by stays on top; then from closest to retraining (or fastest), unknown ones last."""
     if row.kind == "reference":
         return 0, 0, row.sparsity, -len(row.trials)
@@ -321,9 +321,9 @@ def _distance(row: Row, name: str) -> float | None:
     return None
 
 
-def _shades(rows: Sequence[Row], columns: Sequence[str], shown: pd.DataFrame) -> pd.DataFrame:
+def _shades(rows: Sequence[Row], columns: Sequence[str], frame: pd.DataFrame) -> pd.DataFrame:
     """The ground of each cell as CSS."""
-    shades = pd.DataFrame("", index=shown.index, columns=shown.columns)
+    shades = pd.DataFrame("", index=frame.index, columns=frame.columns)
     for name in columns:
         known = {i: _distance(r, name) for i, r in enumerate(rows) if r.kind != "reference"}
         low, high = _extremes(rows, known, timed=name in _TIMED)
@@ -344,8 +344,8 @@ def _shade(distance: float, low: float, high: float) -> str:
     """From blue for the closest over nothing to orange for the furthest."""
     if high <= low:
         return ""
-    place = min(1.0, max(-1.0, 2 * (distance - low) / (high - low) - 1))
-    return _rgba(_FAR if place > 0 else _CLOSE, _STRONGEST * abs(place))
+    position = min(1.0, max(-1.0, 2 * (distance - low) / (high - low) - 1))
+    return _rgba(_FAR if position > 0 else _CLOSE, _STRONGEST * abs(position))
 
 
 def _rgba(color: tuple[int, int, int], strength: float) -> str:
@@ -354,11 +354,11 @@ def _rgba(color: tuple[int, int, int], strength: float) -> str:
 
 def _config(columns: Sequence[str], width: int | None) -> dict[str, Any]:
     numbers = {_LABELS[name]: st.column_config.NumberColumn(help=HELP[name], width=width) for name in columns}
-    chosen = "; ".join(f"{word}: {about}" for word, about in CHOSEN.items())
+    provenance = "; ".join(f"{word}: {about}" for word, about in CHOSEN.items())
     return {
         **numbers,
         "Method": st.column_config.TextColumn(pinned=True, width="medium"),
-        "Settings": st.column_config.TextColumn(help=f"How the settings were chosen. {chosen}."),
+        "Settings": st.column_config.TextColumn(help=f"How the settings were chosen. {provenance}."),
         "Measured": st.column_config.TextColumn(help="Here, or on the machine of a study that came with the app."),
         "Beside": st.column_config.TextColumn(help="What the retrained model that it is measured by has otherwise."),
     }  # fmt: skip

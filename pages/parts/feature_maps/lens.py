@@ -1,5 +1,7 @@
 """The lens on one channel: its map, where it lies on the image, and what drives it."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
@@ -12,6 +14,9 @@ from unlearn_core.plots.channels import ridges
 from unlearn_core.plots.colors import map_uri, overlay
 from unlearn_core.plots.gallery import Tile, gallery
 from unlearn_core.plots.tiles import image_uri
+
+if TYPE_CHECKING:
+    from unlearn_core.channels.feature_maps import LayerSurvey, Survey
 
 _MOST_CLASSES = 20
 _TOP = 9
@@ -26,11 +31,11 @@ def lens(view: View, layer: str, channel: int, key: str) -> None:
     st.caption(
         f"{height} × {width} · min {values.min():.3g} · mean {values.mean():.3g} · max {values.max():.3g}"
     )
-    found = survey_of(view.selection, layer)
-    seen = found.layers[layer]
-    _top_images(view, found, seen.means, channel, key)
-    _histogram(view, found, seen.means[:, channel], float(values.mean()), key)
-    _class_maps(view, found, seen, channel, key)
+    survey = survey_of(view.selection, layer)
+    of_layer = survey.layers[layer]
+    _top_images(view, survey, of_layer.means, channel, key)
+    _histogram(view, survey, of_layer.means[:, channel], float(values.mean()), key)
+    _class_maps(view, survey, of_layer, channel, key)
 
 
 def _pictures(view: View, layer: str, channel: int, key: str) -> None:
@@ -40,27 +45,27 @@ def _pictures(view: View, layer: str, channel: int, key: str) -> None:
         Tile(1, map_uri(values, high), "map"),
         Tile(2, image_uri(overlay(view.pixels, values, high)), "map on the image"),
     ]
-    said = f"The image, channel {channel}'s map of it, and the map laid over the image."
-    draw(gallery(tiles, 3, row_height=150, clickable=False), f"maps_{key}_pictures", said)
+    words = f"The image, channel {channel}'s map of it, and the map laid over the image."
+    draw(gallery(tiles, 3, row_height=150, clickable=False), f"maps_{key}_pictures", words)
 
 
-def _top_images(view: View, found, means: np.ndarray, channel: int, key: str) -> None:  # type: ignore[no-untyped-def]
+def _top_images(view: View, survey: "Survey", means: np.ndarray, channel: int, key: str) -> None:
     from unlearn_core.channels.feature_maps import top_images
 
     test = dataset(view.selection).test
     tops = top_images(means, channel, _TOP)
     tiles = [
         Tile(
-            int(found.indices[t]),
-            image_uri(pixels_of(test.images[int(found.indices[t])])),
-            view.classes[int(found.labels[t])],
-            f"test image {found.indices[t]}, {view.classes[int(found.labels[t])]}: mean activation {means[t, channel]:.3g}",
+            int(survey.indices[t]),
+            image_uri(pixels_of(test.images[int(survey.indices[t])])),
+            view.classes[int(survey.labels[t])],
+            f"test image {survey.indices[t]}, {view.classes[int(survey.labels[t])]}: mean activation {means[t, channel]:.3g}",
         )
         for t in tops
     ]
     _heading(
         "Test images that drive it most",
-        f"The {len(tops)} highest mean activations among {len(found.labels):,} test images. A click shows one.",
+        f"The {len(tops)} highest mean activations among {len(survey.labels):,} test images. A click shows one.",
     )
 
     def clicked(position: int) -> None:
@@ -76,32 +81,29 @@ def _top_images(view: View, found, means: np.ndarray, channel: int, key: str) ->
     )
 
 
-def _histogram(view: View, found, values: np.ndarray, here: float, key: str) -> None:  # type: ignore[no-untyped-def]
+def _histogram(view: View, survey: "Survey", values: np.ndarray, here: float, key: str) -> None:
     from unlearn_core.channels.feature_maps import class_histogram
 
-    shown = _shown_classes(view, found, values)
-    names = [view.classes[k] for k in shown]
-    edges, shares = class_histogram(values, found.labels, len(view.classes))
-    focus = (
-        shown.index(view.classes.index(view.selection.cls))
-        if view.classes.index(view.selection.cls) in shown
-        else -1
-    )
+    drawn = _telling_classes(view, survey, values)
+    names = [view.classes[k] for k in drawn]
+    edges, shares = class_histogram(values, survey.labels, len(view.classes))
+    in_focus = view.classes.index(view.selection.cls)
+    focus = drawn.index(in_focus) if in_focus in drawn else -1
     forgotten = [i for i, name in enumerate(names) if name in view.selection.forget]
     _heading(
         "How strongly each class drives it",
         "Histograms of its mean activation over test images, each by its own fullest bin. The line is the image above.",
     )
     st.altair_chart(
-        ridges(edges, shares[shown], names, focus, here, forgotten),
+        ridges(edges, shares[drawn], names, focus, here, forgotten),
         key=f"maps_{key}_ridges",
         alt=f"Histograms of mean activation by class, up to {edges[-1]:.3g}; the image shown has {here:.3g}.",
     )
 
 
-def _class_maps(view: View, found, seen, channel: int, key: str) -> None:  # type: ignore[no-untyped-def]
-    shown = _shown_classes(view, found, seen.means[:, channel])
-    maps = np.nan_to_num(seen.class_maps[:, channel])
+def _class_maps(view: View, survey: "Survey", of_layer: "LayerSurvey", channel: int, key: str) -> None:
+    drawn = _telling_classes(view, survey, of_layer.means[:, channel])
+    maps = np.nan_to_num(of_layer.class_maps[:, channel])
     high = float(maps.max())
     tiles = [
         Tile(
@@ -110,19 +112,19 @@ def _class_maps(view: View, found, seen, channel: int, key: str) -> None:  # typ
             view.classes[k],
             f"{view.classes[k]}: mean {maps[k].mean():.3g}",
         )
-        for k in shown
+        for k in drawn
     ]
     _heading("Its mean map for each class", f"Averages over the same test images; 0 to {high:.3g}.")
     chart = gallery(tiles, min(10, len(tiles)), row_height=62, clickable=False)
     draw(chart, f"maps_{key}_classes", f"Mean map of channel {channel} for each class.")
 
 
-def _shown_classes(view: View, found, values: np.ndarray) -> list[int]:  # type: ignore[no-untyped-def]
+def _telling_classes(view: View, survey: "Survey", values: np.ndarray) -> list[int]:
     """All classes; of very many, those that drive the channel most."""
     if len(view.classes) <= _MOST_CLASSES:
         return list(range(len(view.classes)))
     means = [
-        values[found.labels == k].mean() if (found.labels == k).any() else 0.0
+        values[survey.labels == k].mean() if (survey.labels == k).any() else 0.0
         for k in range(len(view.classes))
     ]
     return sorted(int(k) for k in np.argsort(-np.asarray(means), kind="stable")[:_MOST_CLASSES])

@@ -162,13 +162,13 @@ def _position(selection: Selection, count: int) -> int:
 
     if 0 <= selection.image < count:
         return selection.image
-    found = survey_of(selection, selection.layer)
+    survey = survey_of(selection, selection.layer)
     k = dataset(selection).classes.index(selection.cls)
-    best = most_confident(found, k)
+    best = most_confident(survey, k)
     if best is None:
-        members = np.flatnonzero(found.labels == k)
+        members = np.flatnonzero(survey.labels == k)
         best = int(members[0]) if len(members) else 0
-    return int(found.indices[best])
+    return int(survey.indices[best])
 
 
 def finding(view: View) -> str:
@@ -194,9 +194,9 @@ def strip_positions(view: View, name: str) -> np.ndarray:
 
 def strip_page(positions: np.ndarray, position: int, size: int) -> int:
     """The page of the strip: where the person turned to, else where the shown image is."""
-    place = np.flatnonzero(positions == position)
-    kept = st.session_state.get("maps_strip")
-    wanted = kept if kept is not None else int(place[0]) // size if len(place) else 0
+    matches = np.flatnonzero(positions == position)
+    turned = st.session_state.get("maps_strip")
+    wanted = turned if turned is not None else int(matches[0]) // size if len(matches) else 0
     return int(min(wanted, (len(positions) - 1) // size))
 
 
@@ -221,9 +221,9 @@ def pages(order: Sequence[int], size: int) -> list[str]:
 
 def channel_page(view: View, size: int) -> int:
     """The page of the gallery: where the person turned to, else where the channel under the lens is."""
-    place = (view.layer, view.channel, tuple(view.order[:2]))
+    context = (view.layer, view.channel, tuple(view.order[:2]))
     turned = st.session_state.get("maps_turned")
-    return int(turned[1]) if turned and turned[0] == place else view.order.index(view.channel) // size
+    return int(turned[1]) if turned and turned[0] == context else view.order.index(view.channel) // size
 
 
 def page_chosen() -> None:
@@ -275,13 +275,13 @@ def scale_words(view: View) -> tuple[float, float, str]:
     """Smallest and largest value of the colour scale, and whose they are."""
     from unlearn_core.channels.feature_maps import scale_range
 
-    found = scale_range(view.seen.maps, view.layer, view.channel, view.scale)
+    scale = scale_range(view.seen.maps, view.layer, view.channel, view.scale)
     words = {
         "unit": f"each tile by its own maximum; this is channel {view.channel}",
         "layer": f"layer {view.layer}",
         "network": "whole network",
     }
-    return found.low, found.high, words[view.scale]
+    return scale.low, scale.high, words[view.scale]
 
 
 def montage(view: View) -> bytes:
@@ -306,6 +306,6 @@ def pinned() -> list[tuple[str, int]]:
 
 def toggle_pin(here: tuple[str, int]) -> None:
     """Pins a channel, or lets it go; a third one takes the place of the older."""
-    kept = pinned()
-    kept = [p for p in kept if p != here] if here in kept else [*kept, here][-2:]
-    st.session_state["maps_pins"] = kept
+    before = pinned()
+    after = [p for p in before if p != here] if here in before else [*before, here][-2:]
+    st.session_state["maps_pins"] = after

@@ -8,7 +8,7 @@ from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.measured import origin_of
 from pages.parts.text import md
-from unlearn_core.experiments.proposition import CURVE, SERIES, finding, points_of, relative
+from unlearn_core.experiments.proposition import CURVE, SERIES, bound_and_error, points_of, relative
 from unlearn_core.experiments.study import Study
 from unlearn_core.plots import sparsity as plots
 
@@ -46,7 +46,7 @@ def draw(studies: list[Study]) -> None:
     if len(swept) > 1:
         study = st.selectbox("Study", swept, format_func=lambda s: s.about, key="sparsity bound of")
     rows = relative(points_of(study.curves))
-    text = finding(rows)
+    text = bound_and_error(rows)
     if text:
         st.markdown(f"**{md(text)}**")
     names = list(SERIES.values())

@@ -1,4 +1,4 @@
-"""What a table of methods shows, as one sentence that can be checked against it."""
+"""Which method is closest to retraining, in order and as one sentence that can be checked against the table."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from unlearn_core.words import figure, listed, percent
 Named = Callable[[Row], str]
 
 
-def finding(rows: Sequence[Row], named: Named) -> str:
+def closest(rows: Sequence[Row], named: Named) -> str:
     """Which method is closest to retraining, at what share of its time, and whether the next is further off than noise.
 
     Args:
@@ -59,10 +59,10 @@ def _next(methods: Sequence[Row], named: Named) -> str:
         return "no other method is here to compare"
     best, other = methods[:2]
     floor, apart = _floor(methods), (other.gap or 0) - (best.gap or 0)
-    told = f"next is {named(other)} with {_points(other.gap)}"
+    nearest = f"next is {named(other)} with {_points(other.gap)}"
     if floor is None:
-        return f"{told}; whether that is noise, only two retrainings without the same images could say"
-    return f"{told}, a difference {'inside' if apart <= floor else 'outside'} the noise"
+        return f"{nearest}; whether that is noise, only two retrainings without the same images could say"
+    return f"{nearest}, a difference {'inside' if apart <= floor else 'outside'} the noise"
 
 
 def _noise(methods: Sequence[Row]) -> str:
