@@ -96,7 +96,8 @@ def bound_and_error(rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"From dense to {last:.4g} % sparsity the bound goes to {at['bound']:.2g} times its dense value and the error that it "
         f"bounds to {at['single']:.2g} times: {directions}. The error of the method as it is run goes to "
-        f"{at['ascent']:.2g} times, that of doing nothing to {at['untouched']:.2g} times.{' One seed: that may be chance.' if one else ''}"
+        f"{at['ascent']:.2g} times, that of doing nothing to {at['untouched']:.2g} times."
+        f"{' One seed: that may be chance.' if one else ''}"
     )
 
 
