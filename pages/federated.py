@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import streamlit as st
 
-from pages.parts import compared, frame, live_run, selection, start
+from pages.parts import compared, estimate, frame, live_run, selection, start
 from pages.parts.federated import form as federated_form
 from pages.parts.federated import live, picture, result, runs, scores
 from pages.parts.federated.result import Shown
@@ -81,7 +81,7 @@ def _set_up(chosen: selection.Selection, top: st.delta_generator.DeltaGenerator,
             said,
             f"{chosen.model} on {chosen.data} · drawn before the run, the same for the same seed",
         )
-    below.caption(md(runs.estimate(form.order.request, form.order.device)))
+    below.caption(md(estimate.sentence(chosen, [form.order])))
 
 
 def _refused(settings: dict[str, object]) -> str:

@@ -6,14 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import frame, live_run, selection
-from pages.parts.estimate import estimate
+from pages.parts import estimate, frame, live_run, selection
 from pages.parts.forget import ahead, form, preview, start
-from pages.parts.opened import opened, store
+from pages.parts.opened import opened
 from pages.parts.text import md
 from pages.parts.watch import followed
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results.result import Part
+from unlearn_core.running.orders import Order
 from unlearn_core.words import listed, quoted
 
 
@@ -106,14 +106,7 @@ def _ahead_of_training(chosen: selection.Selection, settings: Mapping[str, Any])
 def _time_and_reference(
     chosen: selection.Selection, requests: Sequence[Mapping[str, Any]], device: str
 ) -> list[str]:
-    told = []
-    if store().unfinished():
-        told.append("The time is not estimated while another run is using the machine.")
-    else:
-        try:
-            told.append(estimate(chosen, requests, device))
-        except UnlearnError as error:
-            told.append(str(error))
+    told = [estimate.sentence(chosen, [Order("unlearn", request, device) for request in requests])]
     if _reference(chosen, requests[0]["settings"]):
         told.append("A stored retrained reference is shown beside the result; it need not run again.")
     return told

@@ -12,7 +12,8 @@ from pages.parts.runs import card
 from pages.parts.runs.table import list_key
 from pages.parts.text import md
 from unlearn_core.running import jobs
-from unlearn_core.running.words import STATES, forgets, forgotten, label_of, seconds_of, title_of, when
+from unlearn_core.running.watching import seconds_of_work
+from unlearn_core.running.words import STATES, forgets, forgotten, label_of, title_of, when
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.words import counted, duration, figure, percent
 
@@ -99,7 +100,7 @@ def _list(records: list[RunRecord]) -> list[RunRecord]:
 
 
 def _row(record: RunRecord) -> dict[str, Any]:
-    seconds = seconds_of(record)
+    seconds = seconds_of_work(record)
     result = _result(record)
     damaged = result is None and record.state is RunState.SUCCEEDED
     return {

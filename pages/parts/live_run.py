@@ -14,14 +14,13 @@ from unlearn_core.plots.ladder import ladder, loss
 from unlearn_core.results.verdicts import finding
 from unlearn_core.running import jobs
 from unlearn_core.running.curves import Curves, curves_of
-from unlearn_core.running.watching import glance
+from unlearn_core.running.watching import glance, seconds_of_work
 from unlearn_core.running.words import (
     again,
     forgets,
     forgotten,
     next_step,
     random_share,
-    seconds_of,
     title_of,
 )
 from unlearn_core.store.runs import RunRecord, RunState
@@ -72,7 +71,7 @@ def _working(record: RunRecord, more: More | None) -> None:
     if more is not None:
         more(record)
     _curves(record)
-    ran = seconds_of(record)
+    ran = seconds_of_work(record)
     if ran and record.state is RunState.RUNNING:
         st.caption(f"Live numbers, not yet a result · attempt {record.attempt} · running for {duration(ran)}")
 
@@ -98,7 +97,7 @@ def _succeeded(record: RunRecord, name: str) -> None:
             f"**{name}** finished, but its files are damaged. {md(' '.join(record.damage))} Run it again."
         )
         return
-    took = duration(seconds_of(record) or 0)
+    took = duration(seconds_of_work(record) or 0)
     retrained = result["controls"].get("retrain", {}).get("evaluation")
     told = finding(result["before"], result["after"], result.get("plan"), retrained=retrained)
     st.success(f"**{name}** finished in {took}. {md(told)}")

@@ -32,8 +32,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr(jobs, "submit", submit)
     monkeypatch.setattr(jobs, "refresh", lambda store: ())
     # How fast this machine is, is not what is tested here.
-    monkeypatch.setattr("unlearn_core.unlearning.preview.step_seconds", lambda *args: 0.5)
-    monkeypatch.setattr("unlearn_core.unlearning.preview.answer_seconds", lambda *args: 0.001)
+    monkeypatch.setattr("unlearn_core.running.timing.step_seconds", lambda *args: 0.5)
+    monkeypatch.setattr("unlearn_core.running.timing.answer_seconds", lambda *args: 0.001)
     return calls
 
 

@@ -1,5 +1,6 @@
 """How far a run is, for whoever watches it on a page or at a terminal."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,13 @@ def step_text(progress: Mapping[str, Any] | None, method: str = "") -> str:
     if progress.get("eta") and progress["eta"] >= 1:
         words.append(f"{duration(progress['eta'])} left in this stage")
     return " · ".join(w for w in words if w)
+
+
+def seconds_of_work(record: RunRecord) -> float | None:
+    """How long the last attempt worked; until now, where it still does."""
+    if not record.started:
+        return None
+    return max(0.0, (record.finished or time.time()) - record.started)
 
 
 def _waiting(store: RunStore, record: RunRecord) -> str:

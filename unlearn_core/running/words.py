@@ -74,13 +74,6 @@ def random_share(request: Request) -> float:
     return float(request.get("settings", {}).get("fraction") or 0)
 
 
-def seconds_of(record: RunRecord) -> float | None:
-    """How long the last attempt worked; until now, where it still does."""
-    if not record.started:
-        return None
-    return max(0.0, (record.finished or time.time()) - record.started)
-
-
 def when(moment: float) -> str:
     """A time of day, with the date where it isn't today."""
     then = time.localtime(moment)

@@ -9,9 +9,8 @@ from pages.parts import selection
 from pages.parts.federated.form import known
 from pages.parts.opened import store
 from unlearn_core.params import checked
-from unlearn_core.running.words import seconds_of, title_of, when
+from unlearn_core.running.words import title_of, when
 from unlearn_core.store.runs import RunRecord, RunState
-from unlearn_core.words import duration
 
 _SAME = ("data", "model", "forget", "clients", "partition", "seed")
 _SAME += (
@@ -25,8 +24,6 @@ _SAME += (
     "superlink",
 )
 """What two runs must share for their courses to stand on one axis."""
-_AS_LONG = ("action", "model", "data", "engine", "clients", "participation", "local_epochs")
-"""What two runs must share for a round of them to take as long."""
 SHARED = ("batch_size", "augment", "precision", "momentum", "weight_decay")
 """What unlearning and the retraining beside it share of a client's recipe; the course of the learning rate is their own."""
 
@@ -99,23 +96,3 @@ def action_of(record: RunRecord) -> str:
 def result_of(record: RunRecord) -> dict[str, Any] | None:
     """A finished run's result; None where its files are damaged."""
     return store().get(record.id).result
-
-
-def estimate(request: Mapping[str, Any], device: str) -> str:
-    """How long a run would take, and how that is known; without another run's time, nothing is claimed."""
-    if store().unfinished():
-        return "The time is not estimated while another run is using the machine."
-    asked = request["settings"]
-    for record in finished():
-        past = record.request["settings"]
-        alike = all(str(past.get(k)) == str(asked[k]) for k in _AS_LONG)
-        seconds = seconds_of(record)
-        result = result_of(record) if alike and record.attempt == 1 else None
-        if result is None or seconds is None or result["device"] != device or len(result["ladder"]) < 2:
-            continue
-        ladder = result["ladder"]
-        done = sum(r["rung"].startswith("round") for r in ladder)
-        each = ladder[-1]["seconds"] / max(1, done)
-        told = max(0.0, seconds - result["seconds"]) + each * asked["rounds"]
-        return f"About {duration(told)}: the last such run took {duration(each)} a round, and {duration(seconds)} in all."
-    return "No such run has been timed on this machine yet."

@@ -16,7 +16,8 @@ from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import finding
 from unlearn_core.running.kinds.federated import DEEDS
 from unlearn_core.running.reproduce import command_line
-from unlearn_core.running.words import STATES, again, forgets, next_step, seconds_of, title_of, when
+from unlearn_core.running.watching import seconds_of_work
+from unlearn_core.running.words import STATES, again, forgets, next_step, title_of, when
 from unlearn_core.store.files import read_json
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.provenance import told
@@ -30,7 +31,7 @@ def draw(run_id: str) -> None:
     """The whole card."""
     record = store().get(run_id)
     st.subheader(md(title_of(record)))
-    taken = seconds_of(record)
+    taken = seconds_of_work(record)
     st.caption(
         md(
             f"{record.id} · {STATES[record.state]} · on {record.device} · asked for {when(record.created)}"

@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.parts import live_run, methods, models, selection, start
+from pages.parts import estimate, live_run, methods, models, selection, start
 from pages.parts.forget import form
 from pages.parts.opened import store
-from pages.parts.sparsity import result, time
+from pages.parts.sparsity import result
 from pages.parts.text import md
 from unlearn_core.checkpoints.catalog import scratch_recipe
-from unlearn_core.errors import UnlearnError
 from unlearn_core.params import Setting, settings_of
 from unlearn_core.running.orders import Order
 from unlearn_core.running.words import title_of, when
@@ -32,7 +31,8 @@ def draw(chosen: selection.Selection) -> None:
     with left:
         order, problem = _form(chosen)
         _start(order, problem)
-        _time(chosen, order, problem)
+        if not problem:
+            st.caption(md(estimate.sentence(chosen, [order])))
         st.caption(
             "A sparse model goes through every method of the Forget page, TF-IDF pruning too: whole channels are cut out, "
             "and of the rest the mask keeps its weights at zero."
@@ -164,18 +164,6 @@ def _start(order: Order, problem: str) -> None:
     )
     if problem:
         st.caption(md(problem))
-
-
-def _time(chosen: selection.Selection, order: Order, problem: str) -> None:
-    if problem:
-        return
-    if store().unfinished():
-        st.caption("The time is not estimated while another run is using the machine.")
-        return
-    try:
-        st.caption(md(time.sentence(chosen, order.request, order.device)))
-    except UnlearnError as error:
-        st.warning(md(str(error)))
 
 
 def _runs(chosen: selection.Selection) -> None:

@@ -5,20 +5,17 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.parts import methods, selection, start
-from pages.parts.estimate import estimate
+from pages.parts import estimate, methods, selection, start
 from pages.parts.forget import form
 from pages.parts.opened import store
-from pages.parts.sparsity import time
 from pages.parts.sparsity.families import is_of
 from pages.parts.text import md
-from unlearn_core.errors import UnlearnError
 from unlearn_core.experiments.sweep import STEPS, Family, missing
 from unlearn_core.running.grid import MOST
 from unlearn_core.running.sweeps import Cells, Sweep
 from unlearn_core.sparsify.registry import SPARSIFIERS
 from unlearn_core.unlearning.registry import REFERENCE, in_sparsity_paper, short_label
-from unlearn_core.words import counted, duration, trimmed_percent
+from unlearn_core.words import counted, trimmed_percent
 
 _KEY = "sparsity queue"
 
@@ -114,14 +111,7 @@ def _sentence(cells: Cells, sparse: Sequence[float], maker: str) -> str:
 
 
 def _time(chosen: selection.Selection, sweep: Sweep, cells: Cells, sparse: Sequence[float]) -> str:
-    if store().unfinished():
-        return "The time is not estimated while another run is using the machine."
-    try:
-        requests = [sweep.order(0.0, method, sweep.model).request for _, method in cells]
-        told = f"Unlearning: {estimate(chosen, requests, sweep.device)}"
-        if sparse:
-            total = sum(time.seconds(chosen, sweep.sparse_order(s).request, sweep.device)[0] for s in sparse)
-            told = f"Making sparse: about {duration(total)}. {told}"
-    except UnlearnError as error:
-        return str(error)
-    return told
+    """How long that would take, as far as the dense model tells: on a sparse one a step takes as long."""
+    making = [sweep.sparse_order(sparsity) for sparsity in sparse]
+    unlearning = [sweep.order(0.0, method, sweep.model) for _, method in cells]
+    return estimate.sweep_sentence(chosen, making, unlearning)

@@ -8,6 +8,7 @@ from typing import Any
 
 from unlearn_core.params import Setting, settings_of
 from unlearn_core.progress import Report
+from unlearn_core.running.bench import Bench, Estimate
 
 Request = Mapping[str, Any]
 """What is asked of a run, in plain values: `settings`, and beside them the parameters of what is run."""
@@ -69,6 +70,7 @@ class Kind:
         on_card: Whether the card of the model that is made tells the command.
         keeps_parts: Whether a run that was stopped goes on after its last finished part.
         forgets: Whether a run compares a model before and after it forgot.
+        estimate: How long a run would take; None where nothing tells.
         verb: What is done about the classes in `forget`.
     """
 
@@ -86,6 +88,7 @@ class Kind:
     on_card: bool = False
     keeps_parts: bool = False
     forgets: Callable[[Request], bool] = lambda request: False
+    estimate: Callable[[Request, Bench], Estimate | None] | None = None
     verb: Callable[[Request], str] = lambda request: "Forget"
 
     @property

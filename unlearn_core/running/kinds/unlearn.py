@@ -4,6 +4,7 @@ from unlearn_core.params import Setting, settings_of
 from unlearn_core.results.closeness import Measures
 from unlearn_core.results.evaluation import Evaluation
 from unlearn_core.results.result import Forgetting, Rung, UnlearnResult
+from unlearn_core.running.cost import estimate
 from unlearn_core.running.kinds.kind import Kind, Output, Params
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.words import percent, seconds
@@ -46,4 +47,5 @@ KIND = Kind(
     output=Output("model.safetensors", "where the unlearned model goes (.safetensors)"),
     keeps_parts=True,
     forgets=lambda request: True,
+    estimate=estimate,
 )
