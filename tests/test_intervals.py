@@ -13,6 +13,7 @@ from unlearn_core.intervals import (
     Tally,
     delong,
     delong_difference,
+    guessing,
     newcombe,
     student,
     student_quantile,
@@ -72,6 +73,13 @@ def test_wilson_of_none_and_of_all_in_closed_form(n, level):
     assert (none.low, none.high) == (pytest.approx(0, abs=1e-12), pytest.approx(z * z / (n + z * z)))
     assert (every.low, every.high) == (pytest.approx(n / (n + z * z)), pytest.approx(1))
     assert none.level == level
+
+
+def test_guesses_lie_about_one_half() -> None:
+    """Of 100 throws of a coin 40 to 60 in 95 of 100 cases: 1.96 deviations of 5 throws."""
+    assert guessing(100).low == pytest.approx(0.402, abs=1e-4)
+    assert guessing(100).high == pytest.approx(0.598, abs=1e-4)
+    assert guessing(400).high - 0.5 == pytest.approx((guessing(100).high - 0.5) / 2)
 
 
 # Newcombe 1998, table II, the contrasts (a) to (h) under method 10.

@@ -115,6 +115,12 @@ def within_noise(before: Tally, after: Tally) -> bool:
     return 0.0 in newcombe(before, after)
 
 
+def guessing(count: int, level: float = LEVEL) -> Interval:
+    """Where the share of right ones among so many guesses between two lies; at least one guess."""
+    half = _normal_quantile(level) * math.sqrt(0.25 / count)
+    return Interval(0.5, 0.5 - half, 0.5 + half, level)
+
+
 def student(values: Sequence[float], level: float = LEVEL) -> Mean:
     """Student's interval of a mean; unknown ends for fewer than two values."""
     if len(values) < 2:

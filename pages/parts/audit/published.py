@@ -1,6 +1,5 @@
 """The attacks that papers report, for every model of the run, with what each number should be."""
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -9,8 +8,8 @@ import streamlit as st
 from pages.parts.audit.data import Audited
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import md
-from unlearn_core.intervals import Tally, wilson
-from unlearn_core.words import span
+from unlearn_core.intervals import Tally, guessing, wilson
+from unlearn_core.words import figure, span
 
 _COLUMNS = {
     "efficacy": "MIA efficacy, %",
@@ -112,4 +111,7 @@ def _by_chance(run: Audited, measure: str) -> str:
         few = min(images["retain"], images["test"]) // 2
     else:
         few = min(images["forget"], images["test_forget"] or images["test"])
-    return f"with {few:,} images of each kind, chance alone moves it about {98 / math.sqrt(2 * few):.0f} points up or down."
+    reach = guessing(2 * few).high - 0.5
+    return (
+        f"with {few:,} images of each kind, chance alone moves it about {figure(reach, 0)} points up or down."
+    )
