@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated import validate
 from unlearn_core.federated.messages import Answer, Question, SecureSum, Transport, fingerprint, state_of
 from unlearn_core.federated.privacy import Privacy
 from unlearn_core.federated.roster import Roster
@@ -15,6 +14,7 @@ from unlearn_core.federated.rules import Rules
 from unlearn_core.federated.secure_stats import secure_stats
 from unlearn_core.federated.server import Server
 from unlearn_core.federated.validate import distance, schema_of
+from unlearn_core.federated.validate_stats import MOST_MEAN
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.models.specs import card_to_plain
 from unlearn_core.params import plain
@@ -329,13 +329,13 @@ def test_two_that_lie_of_a_rare_class_are_rejected_whatever_the_median_says(lie,
 
 def test_a_fifth_that_lies_as_far_as_it_may_moves_a_mean_by_a_fifth_of_the_bound():
     def replies(node, exchange):
-        return two_classes(validate.MOST_MEAN if node >= 8 else 1.0), {}
+        return two_classes(MOST_MEAN if node >= 8 else 1.0), {}
 
     server, _ = server_of([Member(n, n, 20, 20) for n in range(10)], replies)
     parts = server.stats(STATS, schema_of(two_classes(1.0)), ("a", "b"), Privacy())
     whole = server.whole(parts)
     means = whole.sums["conv"] / whole.counts[:, None]
-    assert means[0] == pytest.approx([0.8 * 1.0 + 0.2 * validate.MOST_MEAN] * 3)
+    assert means[0] == pytest.approx([0.8 * 1.0 + 0.2 * MOST_MEAN] * 3)
     assert means[1] == pytest.approx([1.0] * 3) and not server.journal.events
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearn_core.federated import validate
+from unlearn_core.federated import validate, validate_stats
 from unlearn_core.federated.messages import Answer
 from unlearn_core.federated.validate import schema_of
 from unlearn_core.results.exchanges import Member
@@ -106,19 +106,19 @@ STATS = schema_of(stats().arrays)
     ],
 )
 def test_statistics_are_what_a_relu_gives_of_registered_images(change, reason):
-    found = validate.stats_problem(stats(**change), MEMBER, STATS, reach=0)
+    found = validate_stats.stats_problem(stats(**change), MEMBER, STATS, reach=0)
     assert reason in found and bool(found) == bool(reason)
 
 
 def test_noise_may_take_sums_below_zero():
     told = stats(**{"sums/conv": -np.ones((2, 3)), "counts": np.array([15, 6])})
-    assert validate.stats_problem(told, MEMBER, STATS, reach=10) == ""
+    assert validate_stats.stats_problem(told, MEMBER, STATS, reach=10) == ""
 
 
 def test_noise_takes_sums_only_so_far():
     for high, reason in ((160.0 + 49, ""), (160.0 + 51, "above 32"), (-160.0 - 51, "above 32")):
         told = stats(**{"sums/conv": np.array([[high, 0, 0], [0, 0, 0]])})
-        found = validate.stats_problem(told, MEMBER, STATS, reach=10, sums_reach=50)
+        found = validate_stats.stats_problem(told, MEMBER, STATS, reach=10, sums_reach=50)
         assert reason in found and bool(found) == bool(reason)
 
 
@@ -127,15 +127,17 @@ def test_counts_whose_sum_wraps_around_are_rejected(reach):
     counts = np.array([2**62] * 4 + [0] * 6)
     told = Answer(7, {"sums/conv": np.outer(counts > 0, np.ones(3)), "counts": counts}, {})
     assert counts.sum() == 0
-    assert "registered 20" in validate.stats_problem(told, MEMBER, schema_of(told.arrays), reach=reach)
-    assert "registered 20" in validate.total_problem(told.arrays, schema_of(told.arrays), 20, reach=reach)
+    assert "registered 20" in validate_stats.stats_problem(told, MEMBER, schema_of(told.arrays), reach=reach)
+    assert "registered 20" in validate_stats.total_problem(
+        told.arrays, schema_of(told.arrays), 20, reach=reach
+    )
 
 
 def test_noise_takes_counts_only_so_far():
     told = stats(counts=np.array([29, 20]))
-    assert validate.stats_problem(told, MEMBER, STATS, reach=15) == ""
-    assert "counts 49 images" in validate.stats_problem(told, MEMBER, STATS, reach=10)
-    assert "counts 29 images of a class" in validate.stats_problem(told, MEMBER, STATS, reach=5)
+    assert validate_stats.stats_problem(told, MEMBER, STATS, reach=15) == ""
+    assert "counts 49 images" in validate_stats.stats_problem(told, MEMBER, STATS, reach=10)
+    assert "counts 29 images of a class" in validate_stats.stats_problem(told, MEMBER, STATS, reach=5)
 
 
 def test_what_a_client_sent_is_quoted_shortly():

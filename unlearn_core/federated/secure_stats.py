@@ -6,12 +6,13 @@ import numpy as np
 
 from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated import validate
+from unlearn_core.federated import validate_stats
 from unlearn_core.federated.conversation import ATTEMPTS, Conversation
 from unlearn_core.federated.messages import Question, SecureSum, stats_from_arrays
 from unlearn_core.federated.privacy import Privacy, noise_reach
 from unlearn_core.federated.roster import Roster
-from unlearn_core.federated.validate import Schema, channels_in
+from unlearn_core.federated.validate import Schema
+from unlearn_core.federated.validate_stats import channels_in
 from unlearn_core.progress import Progress
 
 LEAST_CLIENTS = 3
@@ -43,7 +44,9 @@ def _total(conversation: Conversation, question: Question, schema: Schema, priva
     roster = conversation.roster
     nodes = list(roster.members)
     numbered = question.numbered(conversation.journal.next_exchange)
-    bound = validate.MOST_MEAN * max(map(roster.images, nodes)) + noise_reach(privacy, channels_in(schema))
+    bound = validate_stats.MOST_MEAN * max(map(roster.images, nodes)) + noise_reach(
+        privacy, channels_in(schema)
+    )
     down, up = dict[str, int](), dict[str, int]()
 
     def receive(done: int, messages: int) -> None:
@@ -85,7 +88,9 @@ def _stats_of(
     if "counts" in arrays:
         arrays["counts"] = np.rint(arrays["counts"]).astype(np.int64)
     images = sum(roster.members[node].images for node in total.nodes)
-    reason = validate.total_problem(arrays, schema, images, reach=noise_reach(privacy, 0) * len(total.nodes))
+    reason = validate_stats.total_problem(
+        arrays, schema, images, reach=noise_reach(privacy, 0) * len(total.nodes)
+    )
     if reason:
         raise UnlearnError(f"The secure sum can't be true: {reason} It hides who sent what is wrong.")
-    return stats_from_arrays(validate.without_dust(arrays), classes, tap)
+    return stats_from_arrays(validate_stats.without_dust(arrays), classes, tap)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_core.channels.activations import ActivationStats
-from unlearn_core.federated import validate
+from unlearn_core.federated import validate, validate_stats
 from unlearn_core.federated.aggregation import AGGREGATORS, STATS_WEIGHTINGS, capped
 from unlearn_core.federated.conversation import ATTEMPTS, Check, Conversation
 from unlearn_core.federated.journal import Journal
@@ -16,7 +16,8 @@ from unlearn_core.federated.privacy import Privacy, noise_reach
 from unlearn_core.federated.registration import enrol
 from unlearn_core.federated.roster import Roster
 from unlearn_core.federated.rules import Rules
-from unlearn_core.federated.validate import Schema, channels_in
+from unlearn_core.federated.validate import Schema
+from unlearn_core.federated.validate_stats import channels_in
 from unlearn_core.progress import Report
 from unlearn_core.results.exchanges import Member
 
@@ -72,10 +73,10 @@ class Server:
         reach, sums_reach = noise_reach(privacy, 0), noise_reach(privacy, channels_in(schema))
 
         def problem(answer: Answer, member: Member) -> str:
-            return validate.stats_problem(answer, member, schema, reach=reach, sums_reach=sums_reach)
+            return validate_stats.stats_problem(answer, member, schema, reach=reach, sums_reach=sums_reach)
 
         members = self.roster.members
-        check = Check(problem, lambda answer: validate.mean_size(answer.arrays))
+        check = Check(problem, lambda answer: validate_stats.mean_size(answer.arrays))
         answers = self.conversation.collected(question, check, len(members))
         self.conversation.require_quorum("stats", len(answers), len(members))
         tap = question.config["tap"]

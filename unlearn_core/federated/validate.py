@@ -14,11 +14,7 @@ from numpy.typing import NDArray
 from unlearn_core.federated.messages import Answer, Arrays
 from unlearn_core.results.exchanges import Member
 
-MOST_IMAGES = 1_000_000_000
-MOST_MEAN = 32.0  # of an image's mean activation in a channel, far above what batch norm lets through
 _LARGEST = 1e6  # far above any weight or batch-norm statistic of a network that works
-
-_DUST = 1e-3  # of an image's activation: what masked numbers are rounded by, and more
 
 Schema = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and type that each array must have, by name."""
@@ -35,11 +31,6 @@ class Rejection:
 def schema_of(arrays: Arrays) -> Schema:
     """The schema that these arrays have."""
     return {name: (values.shape, str(values.dtype)) for name, values in arrays.items()}
-
-
-def channels_in(schema: Schema) -> int:
-    """All channels that statistics hold sums of."""
-    return sum(shape[1] for shape, _ in schema.values() if len(shape) == 2)
 
 
 def genuine(
@@ -85,40 +76,6 @@ def whole_number_problem(config: Mapping[str, Any], name: str, low: int, high: i
     return ""
 
 
-def claim_problem(config: Mapping[str, Any], clients: int, numbers: Collection[int]) -> str:
-    """What is wrong with what a client registers: its number, and how many images it holds and trains on.
-
-    Args:
-        config: Its answer.
-        clients: How many there are to be.
-        numbers: Those of the clients that have registered.
-    """
-    return (
-        whole_number_problem(config, "client", 0, clients - 1)
-        or whole_number_problem(config, "images", 1, MOST_IMAGES)
-        or whole_number_problem(config, "train_images", 0, config["images"])
-        or (f"Client {config['client']} is registered already." if config["client"] in numbers else "")
-    )
-
-
-def deal_problem(config: Mapping[str, Any], dealt: Sequence[tuple[int, int]], *, own: bool) -> str:
-    """What is wrong with a well-formed claim beside what was dealt.
-
-    Args:
-        config: The client's answer.
-        dealt: Images, and those to train on, of each client's part by its number; empty where nobody dealt any.
-        own: Whether clients may hold images of their own.
-    """
-    if config.get("own_data") is True:
-        return "" if own else "It says that its images are its own, but this run dealt them."
-    claimed = (config["images"], config["train_images"])
-    if dealt and claimed != dealt[config["client"]]:
-        return "It registers {} images, {} to train on; it was dealt {} and {}.".format(
-            *claimed, *dealt[config["client"]]
-        )
-    return ""
-
-
 def update_problem(answer: Answer, member: Member, schema: Schema) -> str:
     """What is wrong with a trained model."""
     reason = whole_number_problem(
@@ -146,89 +103,6 @@ def tallies_problem(answer: Answer, member: Member) -> str:
     return "" if possible else "It counts more images than it registered, or fewer."
 
 
-def stats_problem(
-    answer: Answer, member: Member, schema: Schema, *, reach: float, sums_reach: float = 0.0
-) -> str:
-    """What is wrong with activation statistics.
-
-    Args:
-        answer: The statistics.
-        member: Who sent them.
-        schema: What they must be.
-        reach: How far noise takes a count at most, up or down; 0 without noise. With it, sums may be negative.
-        sums_reach: How far it takes a sum at most.
-    """
-    reason = arrays_problem(answer.arrays, schema) or _counts_problem(
-        answer.arrays["counts"], member.images, reach
-    )
-    if reason:
-        return reason
-    counts = answer.arrays["counts"]
-    problems = (
-        _sums_problem(name, sums, counts, reach, sums_reach)
-        for name, sums in answer.arrays.items()
-        if name != "counts"
-    )
-    return next(filter(None, problems), "")
-
-
-def _sums_problem(
-    name: str, sums: NDArray[Any], counts: NDArray[np.int64], reach: float, sums_reach: float
-) -> str:
-    """What is wrong with the sums (K, C) of one layer, by themselves: beside others, two clients that lie are a majority."""
-    if not reach and sums.min(initial=0) < 0:
-        return f"{name!r} holds negative sums of activations, which a ReLU can't give."
-    if sums[counts == 0].any():
-        return f"{name!r} holds sums of a class that it has no images of."
-    # Noise may hide images from a count, but then each of them was clipped to less than the reach of a sum has room for.
-    most = MOST_MEAN * counts[:, None] + sums_reach
-    if (np.abs(sums) > most).any():
-        return (
-            f"{name!r} holds sums above {MOST_MEAN:g} for each image, which batch norm doesn't let through."
-        )
-    return ""
-
-
-def total_problem(arrays: Arrays, schema: Schema, images: int, *, reach: float) -> str:
-    """What is wrong with the sum of all clients' statistics, of which nothing else can be checked.
-
-    Args:
-        arrays: The sums; counts are whole numbers.
-        schema: What they must be.
-        images: All that the clients in the sum registered.
-        reach: How far the noise of all of them together takes a count at most; 0 without noise.
-    """
-    reason = arrays_problem(arrays, schema) or _counts_problem(arrays["counts"], images, reach)
-    if reason:
-        return reason
-    dust = _DUST * max(1.0, float(images))
-    if not reach and any(a.min(initial=0.0) < -dust for n, a in arrays.items() if n != "counts"):
-        return "It holds negative sums of activations, which a ReLU can't give."
-    return ""
-
-
-def _counts_problem(counts: NDArray[np.int64], images: int, reach: float) -> str:
-    """What is wrong with counts by class (K,), each on its own first: a sum of large ones wraps around in 64 bits."""
-    if counts.min() < 0:
-        return "It counts fewer than no images of a class."
-    most = images + reach
-    if counts.max() > most:
-        return f"It counts {counts.max()} images of a class, but registered {images}."
-    total = sum(counts.tolist())
-    if total > images + reach * len(counts):
-        return f"It counts {total} images, but registered {images}."
-    return ""
-
-
-def without_dust(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The same sums without what rounding under masks left: below zero, and of classes without images."""
-    none = arrays["counts"] == 0
-    return {
-        name: values if name == "counts" else np.where(none[:, None], 0.0, values)
-        for name, values in arrays.items()
-    }
-
-
 def far_out(sizes: Mapping[int, float], bound: float) -> list[Rejection]:
     """Those whose size is more than `bound` times the median of all: one loud client can't outweigh the rest.
 
@@ -250,15 +124,6 @@ def far_out(sizes: Mapping[int, float], bound: float) -> list[Rejection]:
 def distance(update: Arrays, base: Arrays) -> float:
     """How far a client moved the model: the L2 norm over all parameters and batch-norm statistics."""
     return float(np.sqrt(sum(_squares(update[name], base[name]) for name in base)))
-
-
-def mean_size(arrays: Arrays) -> float:
-    """The L2 norm of the mean activations over all of a client's images; 0 where it reported none."""
-    count = int(arrays["counts"].sum())
-    sums = (
-        [values.sum(axis=0) / count for name, values in arrays.items() if name != "counts"] if count else []
-    )
-    return float(np.sqrt(sum(float(s @ s) for s in sums)))
 
 
 def _squares(ours: NDArray[Any], theirs: NDArray[Any]) -> float:

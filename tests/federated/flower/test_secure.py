@@ -8,7 +8,7 @@ import pytest
 
 from unlearn_core.channels.activations import load_stats
 from unlearn_core.errors import UnlearnError
-from unlearn_core.federated import validate
+from unlearn_core.federated import validate, validate_stats
 from unlearn_core.federated.client_stats import REPORTED
 from unlearn_core.federated.engine import run_engine
 from unlearn_core.federated.outcome import OUTCOME
@@ -185,10 +185,10 @@ def test_a_number_too_large_for_the_masks_is_not_cut_off():
 )
 def test_of_a_sum_what_can_be_checked_is(change, reason):
     arrays = {"sums/conv": np.ones((2, 3)), "counts": np.array([5, 6])}
-    found = validate.total_problem({**arrays, **change}, validate.schema_of(arrays), 20, reach=0)
+    found = validate_stats.total_problem({**arrays, **change}, validate.schema_of(arrays), 20, reach=0)
     assert reason in found and bool(found) == bool(reason)
 
 
 def test_dust_of_absent_classes_is_swept():
-    swept = validate.without_dust({"sums/conv": np.full((2, 3), 1e-4), "counts": np.array([0, 6])})
+    swept = validate_stats.without_dust({"sums/conv": np.full((2, 3), 1e-4), "counts": np.array([0, 6])})
     assert not swept["sums/conv"][0].any() and swept["sums/conv"][1].all()
