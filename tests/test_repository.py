@@ -112,7 +112,7 @@ def test_a_client_needs_a_part_of_what_the_server_needs() -> None:
 
 def test_a_client_loads_nothing_that_only_the_server_and_the_pages_need() -> None:
     pytest.importorskip("flwr")
-    of_others = {"streamlit", "pandas", "altair", "matplotlib", "plotly", "msgspec", "sklearn", "torchvision"}
+    of_others = {"streamlit", "pandas", "altair", "matplotlib", "plotly", "sklearn", "torchvision"}
     script = (
         f"import sys, unlearn_core.federated.flower.client_app; print(sorted({of_others} & set(sys.modules)))"
     )
