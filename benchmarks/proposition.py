@@ -38,7 +38,7 @@ from unlearn_core.results import evaluation
 from unlearn_core.sparsify.mask import conv_weights
 from unlearn_core.sparsify.omp import largest
 from unlearn_core.unlearning.curvature import bound, distance, largest_curvature
-from unlearn_core.unlearning.gradients import flat, kept, set_flat
+from unlearn_core.unlearning.gradients import flat, set_flat, unmasked
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 
@@ -72,7 +72,7 @@ def added_back(args, start, end, forget, task):
         loss = functional.cross_entropy(model(images), labels, reduction="sum") / args.recipe.batch_size
         total += torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, parameters)])
     model = copy.deepcopy(end)
-    set_flat(model, flat(end) + args.recipe.lr * args.recipe.epochs * total * kept(end, task))
+    set_flat(model, flat(end) + args.recipe.lr * args.recipe.epochs * total * unmasked(end, task))
     return model
 
 
@@ -98,7 +98,7 @@ def measured(args, loaded, split, dense_end, start, sparsity, seed):
     few = whole.select(
         torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:HESSIAN_IMAGES]
     )
-    keep = kept(end, task)
+    keep = unmasked(end, task)
     moved = distance(flat(end) * keep, flat(begin) * keep)
     sigma = largest_curvature(end, few, task)
     steps = args.recipe.epochs * -(-len(whole) // args.recipe.batch_size)

@@ -30,17 +30,17 @@ def page() -> None:
         live_run.panel(run.id)
     left, right = st.columns([5, 6], gap="large")
     with left:
-        asked = form.draw(chosen)
-        start.button(asked)
+        draft = form.draw(chosen)
+        start.button(draft)
         below = st.empty()
     with right:
-        text, about = _what_would_happen(chosen, asked.request)
+        text, about = _what_would_happen(chosen, draft.request)
     if text:
         _head(top, chosen, text, about)
-    if asked.plans and not asked.problem:
+    if draft.plans and not draft.problem:
         # Last, as it opens model and data and may measure: the form is there before.
-        requests = [p.request for p in asked.plans]
-        below.caption(md(" ".join(_time_and_reference(chosen, requests, asked.device))))
+        requests = [p.request for p in draft.plans]
+        below.caption(md(" ".join(_time_and_reference(chosen, requests, draft.device))))
 
 
 def _head(place: Any, chosen: selection.Selection, text: str, about: str = "") -> None:

@@ -111,20 +111,22 @@ def _apply(form: str, settings: Sequence[Setting], presets: Presets) -> None:
 
 
 def _widget(form: str, setting: Setting) -> Any:
-    key, shown = key_of(form, setting.name), setting.label
+    key = key_of(form, setting.name)
     st.session_state.setdefault(key, setting.default)
     given: dict[str, Any] = {"key": key, "help": _help(setting), "persist_state": "session"}
     if setting.kind is bool:
-        return st.toggle(shown, **given)
+        return st.toggle(setting.label, **given)
     if setting.choices:
-        return st.selectbox(shown, setting.choices, format_func=lambda c: c.replace("_", " "), **given)
+        return st.selectbox(
+            setting.label, setting.choices, format_func=lambda c: c.replace("_", " "), **given
+        )
     if setting.kind is str:
-        return st.text_input(shown, **given)
+        return st.text_input(setting.label, **given)
     if setting.name == "ratio":
-        return st.slider(shown, setting.low, setting.high, step=0.01, **given)
+        return st.slider(setting.label, setting.low, setting.high, step=0.01, **given)
     whole = setting.kind is int
     return st.number_input(
-        shown,
+        setting.label,
         min_value=setting.kind(setting.low) if setting.low is not None else None,
         max_value=setting.kind(setting.high) if setting.high is not None else None,
         step=1 if whole else _step(setting.default),

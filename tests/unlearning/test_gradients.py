@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from unlearn_core.progress import silent
 from unlearn_core.sparsify.mask import SparseMask
-from unlearn_core.unlearning.gradients import flat, kept, per_image_gradients, set_flat, weighted_gradient
+from unlearn_core.unlearning.gradients import flat, per_image_gradients, set_flat, unmasked, weighted_gradient
 
 
 def own_gradient(model, image, label):
@@ -35,8 +35,8 @@ def test_writing_back_what_was_read_changes_nothing(trained):
 def test_what_a_mask_keeps_lies_where_the_vector_has_it(trained, task_of):
     name = "layer1.0.conv1.weight"
     keep = torch.zeros_like(trained.net.get_parameter(name), dtype=torch.bool)
-    marked = kept(trained, replace(task_of(), mask=SparseMask({name: keep})))
+    marked = unmasked(trained, replace(task_of(), mask=SparseMask({name: keep})))
     set_flat(trained, marked.float())
     assert not trained.net.get_parameter(name).any()
     assert trained.net.layer1[0].conv2.weight.all() and trained.net.linear.bias.all()
-    assert kept(trained, task_of()).all()
+    assert unmasked(trained, task_of()).all()

@@ -83,12 +83,12 @@ def conv_weights(net: nn.Module) -> dict[str, Tensor]:
     Raises:
         UnlearnError: There are none.
     """
-    found: dict[str, Tensor] = {
+    weights: dict[str, Tensor] = {
         f"{name}.weight": m.weight for name, m in net.named_modules() if isinstance(m, nn.Conv2d)
     }
-    if not found:
+    if not weights:
         raise UnlearnError("This model has no convolution, so there is nothing to make sparse.")
-    return found
+    return weights
 
 
 def mask_of_zeros(net: nn.Module) -> SparseMask:

@@ -34,11 +34,11 @@ def run(model: Classifier, params: BoundaryExpandParams, task: Task) -> Outcome:
         head.bias.copy_(wide.bias[:-1])
         replace_layer(model.net, wide, head)
 
-    def observe(rung: str, shown: Classifier) -> Mapping[str, Any]:
+    def observe(rung: str, student: Classifier) -> Mapping[str, Any]:
         """Looks at what would be left: an answer "shadow class" is none of the model's classes."""
         take_away()
         try:
-            return task.observe(rung, shown)
+            return task.observe(rung, student)
         finally:
             replace_layer(model.net, head, wide)
 

@@ -46,9 +46,9 @@ def nearest_classes(
     parts = torch.arange(len(forget)).split(params.batch_size)
     classes, crossings = [], []
     with evaluating(model):
-        for step, chosen in enumerate(parts):
-            labels = forget.labels[chosen].to(device)
-            logits = model(moved(model, forget.images[chosen].to(device), labels, params.bound)).detach()
+        for step, batch in enumerate(parts):
+            labels = forget.labels[batch].to(device)
+            logits = model(moved(model, forget.images[batch].to(device), labels, params.bound)).detach()
             crossings.append((logits.argmax(dim=1) != labels).cpu())
             # With the own class out of the race the winner is the class crossed into, or else the runner-up.
             classes.append(logits.scatter(1, labels[:, None], -torch.inf).argmax(dim=1).cpu())

@@ -8,7 +8,7 @@ from unlearn_core.data.sets import ImageSet
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.models.inference import device_of, evaluating
 from unlearn_core.progress import Progress, Report, silent
-from unlearn_core.unlearning.gradients import kept
+from unlearn_core.unlearning.gradients import unmasked
 from unlearn_core.unlearning.task import Task
 
 _TOLERANCE = 1e-3
@@ -29,7 +29,7 @@ def largest_curvature(
         rounds: At most.
         report: Told of every round.
     """
-    device, mask = device_of(model), kept(model, task)
+    device, mask = device_of(model), unmasked(model, task)
     generator = torch.Generator().manual_seed(task.seed)
     vector = _unit(torch.randn(len(mask), generator=generator).to(device) * mask)
     parameters = list(model.net.parameters())

@@ -64,11 +64,11 @@ def fisher_diagonal(
     total = {name: torch.zeros_like(p) for name, p in named.items()}
     parts = torch.arange(len(images)).split(batch_size)
     with evaluating(model), torch.enable_grad():
-        for step, chosen in enumerate(parts):
-            logits = model(images.images[chosen].to(device)).float()
+        for step, batch in enumerate(parts):
+            logits = model(images.images[batch].to(device)).float()
             chances = logits.detach().softmax(dim=1).mean(dim=0)
             for y in range(logits.shape[1]):
-                loss = functional.cross_entropy(logits, torch.full((len(chosen),), y, device=device))
+                loss = functional.cross_entropy(logits, torch.full((len(batch),), y, device=device))
                 gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True)
                 for name, g in zip(named, gradients, strict=True):
                     total[name].addcmul_(g, g, value=float(chances[y]))

@@ -16,7 +16,7 @@ from unlearn_core.unlearning.task import Task
 TOGETHER = 32
 
 
-def kept(model: Classifier, task: Task) -> Bool[Tensor, " d"]:
+def unmasked(model: Classifier, task: Task) -> Bool[Tensor, " d"]:
     """Which of the d parameters a sparse model has kept; all of them on a dense one."""
     keep = task.mask.keep if task.mask else {}
     device = device_of(model)
@@ -56,10 +56,10 @@ def weighted_gradient(
     total = torch.zeros(sum(p.numel() for p in parameters), device=device)
     parts = torch.arange(len(images)).split(batch_size)
     with evaluating(model), torch.enable_grad():
-        for step, chosen in enumerate(parts):
-            logits = model(images.images[chosen].to(device)).float()
-            losses = functional.cross_entropy(logits, images.labels[chosen].to(device), reduction="none")
-            gradients = torch.autograd.grad((losses * weights[chosen].to(device)).sum(), parameters)
+        for step, batch in enumerate(parts):
+            logits = model(images.images[batch].to(device)).float()
+            losses = functional.cross_entropy(logits, images.labels[batch].to(device), reduction="none")
+            gradients = torch.autograd.grad((losses * weights[batch].to(device)).sum(), parameters)
             total += torch.cat([g.reshape(-1) for g in gradients])
             report(Progress(stage, step + 1, len(parts)))
     return total
@@ -77,8 +77,8 @@ def per_image_gradients(model: Classifier, images: ImageSet) -> Float[Tensor, "n
 
     each = vmap(grad(loss), in_dims=(None, 0, 0))
     with evaluating(model):
-        for chosen in torch.arange(len(images)).split(TOGETHER):
-            prepared = model.prepare(images.images[chosen].to(device))
-            gradients = each(parameters, prepared, images.labels[chosen].to(device))
-            rows[chosen.to(device)] = torch.cat([g.flatten(1) for g in gradients.values()], dim=1)
+        for batch in torch.arange(len(images)).split(TOGETHER):
+            prepared = model.prepare(images.images[batch].to(device))
+            gradients = each(parameters, prepared, images.labels[batch].to(device))
+            rows[batch.to(device)] = torch.cat([g.flatten(1) for g in gradients.values()], dim=1)
     return rows

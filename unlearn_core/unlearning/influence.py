@@ -28,7 +28,7 @@ from torch import Tensor
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.progress import Progress
-from unlearn_core.unlearning.gradients import flat, kept, per_image_gradients, set_flat, weighted_gradient
+from unlearn_core.unlearning.gradients import flat, per_image_gradients, set_flat, unmasked, weighted_gradient
 from unlearn_core.unlearning.methods.influence import InfluenceParams, chunk_size
 from unlearn_core.unlearning.steps import UNTOUCHED_BN, drawn, require_finite
 from unlearn_core.unlearning.task import Outcome, Task
@@ -44,12 +44,12 @@ LARGE_SHARE = 0.1
 
 def run(model: Classifier, params: InfluenceParams, task: Task) -> Outcome:
     """Adds the step to the weights, in place."""
-    keep = kept(model, task)
+    keep = unmasked(model, task)
     v = direction(model, params, task) * keep
     sample = drawn(task.split.retain, params.samples, task.seed)
 
-    def rows(chosen: Tensor) -> Tensor:
-        return per_image_gradients(model, sample.select(chosen)) * keep
+    def rows(batch: Tensor) -> Tensor:
+        return per_image_gradients(model, sample.select(batch)) * keep
 
     chunk = chunk_size(len(sample), len(v), params.memory)
     step = SOLVERS[params.solver](model, v, sample, rows, chunk, params, task) * keep
@@ -132,8 +132,8 @@ def released(
     n = RELEASED_N * params.damping
     k, o = v.clone(), torch.zeros(0)
     parts = torch.arange(len(sample)).split(chunk)
-    for step, chosen in enumerate(parts):
-        for g in rows(chosen):
+    for step, batch in enumerate(parts):
+        for g in rows(batch):
             if not len(o):
                 o = g.clone()
                 continue
@@ -148,7 +148,7 @@ def _facts(
     params: InfluenceParams, task: Task, samples: int, chunk: int, v: Tensor, step: Tensor
 ) -> Mapping[str, Any]:
     share = len(task.split.forget) / (len(task.split.forget) + len(task.split.retain))
-    told = {
+    facts = {
         "solver": params.solver,
         "samples": samples,
         "samples_at_a_time": chunk,
@@ -156,11 +156,11 @@ def _facts(
         "step_norm": float(params.alpha * step.norm()),
     }
     if share > LARGE_SHARE:
-        told["notes"] = [
+        facts["notes"] = [
             f"{percent(share, 0)} of the training images are forgotten; the expansion behind this method is meant for "
             "a few percent."
         ]
-    return told
+    return facts
 
 
 SOLVERS = {"woodbury": woodbury, "released": released}

@@ -46,8 +46,8 @@ def stratified_sample(images: ImageSet, num_classes: int, size: int = SAMPLE) ->
     """About `size` images, as many of each class as there are, evenly spaced in the set's order; the same every time."""
     labels = images.labels.numpy()
     each = max(1, size // max(1, num_classes))
-    kept = [_evenly(np.flatnonzero(labels == k), each) for k in range(num_classes)]
-    return images.select(torch.from_numpy(np.sort(np.concatenate(kept))))
+    positions = [_evenly(np.flatnonzero(labels == k), each) for k in range(num_classes)]
+    return images.select(torch.from_numpy(np.sort(np.concatenate(positions))))
 
 
 def confusion(

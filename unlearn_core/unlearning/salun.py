@@ -19,7 +19,7 @@ from torch import Tensor
 
 from unlearn_core.models.classifier import Classifier
 from unlearn_core.unlearning import random_label
-from unlearn_core.unlearning.gradients import flat, kept, set_flat, weighted_gradient
+from unlearn_core.unlearning.gradients import flat, set_flat, unmasked, weighted_gradient
 from unlearn_core.unlearning.methods.salun import SalUnParams
 from unlearn_core.unlearning.steps import bn_facts, descend
 from unlearn_core.unlearning.task import Outcome, Task
@@ -49,7 +49,7 @@ def saliency(model: Classifier, params: SalUnParams, task: Task) -> Bool[Tensor,
         report=task.report,
         stage="saliency",
     )
-    keep = kept(model, task)
+    keep = unmasked(model, task)
     ranked = torch.where(keep, gradient.abs(), -1.0)
     mask = torch.zeros_like(keep)
     mask[ranked.topk(round(params.salient * int(keep.sum()))).indices] = True

@@ -36,7 +36,7 @@ _HELD_OUT = "SCRUB+R chose its epoch by errors on the test images, so its test a
 
 
 def run(model: Classifier, params: ScrubParams, task: Task) -> Outcome:
-    """Trains the student in place; with rewinding, puts it back to the epoch chosen."""
+    """Trains the student in place; with rewinding, puts it back to the epoch nearest."""
     if params.rewind and task.split.forget_classes:
         raise UnlearnError(
             "Rewinding asks for as many errors as on unseen images, but whole classes are to be forgotten altogether; "
@@ -102,10 +102,10 @@ def rewound(model: Classifier, epochs: list[dict[str, Tensor]], task: Task) -> M
     for state in epochs:
         model.net.load_state_dict(state)
         errors.append(float(missed(model, task.split.forget, task).cpu().double().mean()))
-    chosen = min(range(len(errors)), key=lambda e: abs(errors[e] - held_out))
-    model.net.load_state_dict(epochs[chosen])
+    nearest = min(range(len(errors)), key=lambda e: abs(errors[e] - held_out))
+    model.net.load_state_dict(epochs[nearest])
     return {
-        "epoch": chosen + 1,
+        "epoch": nearest + 1,
         "held_out_error": held_out,
         "forget_errors": errors,
     }

@@ -16,7 +16,7 @@ from unlearn_core.running.words import forgotten
 from unlearn_core.unlearning.advice import warnings
 from unlearn_core.unlearning.beside import controls_beside
 from unlearn_core.unlearning.method import Method
-from unlearn_core.unlearning.provenance import how_chosen, told
+from unlearn_core.unlearning.provenance import how_chosen, sentence_of
 from unlearn_core.unlearning.registry import REFERENCE
 from unlearn_core.words import percent
 
@@ -24,7 +24,7 @@ _MOST_PILLS = 20
 
 
 @dataclass(frozen=True)
-class Asked:
+class Draft:
     """What the form stands for.
 
     Attributes:
@@ -42,21 +42,21 @@ class Asked:
     problem: str
 
 
-def draw(chosen: selection.Selection) -> Asked:
+def draw(selected: selection.Selection) -> Draft:
     """Draws the form; what it asks for."""
     st.subheader("What to forget")
-    fraction, share_seed = _what(chosen)
+    fraction, share_seed = _what(selected)
     st.subheader("How")
     method = _method(fraction)
-    options = _with_recipe(method, chosen.model)
+    options = _with_recipe(method, selected.model)
     params = methods.settings_form(method.name, options, method.presets, method.presets_help)
-    _notes(chosen, method, options, params)
+    _notes(selected, method, options, params)
     controls = _controls(method, fraction)
     device, seed, name = _where()
     settings = {
-        "model": chosen.model,
-        "data": chosen.data,
-        "forget": "" if fraction else names_of(chosen.forget),
+        "model": selected.model,
+        "data": selected.data,
+        "forget": "" if fraction else names_of(selected.forget),
         "fraction": fraction,
         "method": method.name,
         "controls": ",".join(controls) or "none",
@@ -66,10 +66,10 @@ def draw(chosen: selection.Selection) -> Asked:
     }
     request = {"settings": settings, "params": params}
     plans, problem = grid.draw(method.name, options, request)
-    if not fraction and not chosen.forget:
+    if not fraction and not selected.forget:
         problem = "Nothing is in the basket yet: pick a class to forget, or a random share."
     what = forgotten(request).replace(",", ", ")
-    return Asked(request, plans, device, name or f"Forget {what} · {method.label}", problem)
+    return Draft(request, plans, device, name or f"Forget {what} · {method.label}", problem)
 
 
 def _method(fraction: float) -> Method:
@@ -106,14 +106,14 @@ def _with_recipe(method: Method, model: str) -> tuple[Setting, ...]:
 
 
 def _notes(
-    chosen: selection.Selection, method: Method, options: Sequence[Setting], params: Mapping[str, Any]
+    selected: selection.Selection, method: Method, options: Sequence[Setting], params: Mapping[str, Any]
 ) -> None:
     """How the settings came about, what to be warned of, and what a sparse model means here."""
     defaults = {s.name: s.default for s in options}
-    st.caption(md(told(how_chosen(method.published, params, defaults, tuned=False))))
-    for text in warnings(method, params, chosen.forget, len(selection.classes())):
+    st.caption(md(sentence_of(how_chosen(method.published, params, defaults, tuned=False))))
+    for text in warnings(method, params, selected.forget, len(selection.classes())):
         st.warning(md(text))
-    sparse = models.card_of(chosen.model).get("facts", {}).get("sparsity", {})
+    sparse = models.card_of(selected.model).get("facts", {}).get("sparsity", {})
     if sparse.get("measured"):
         st.info(
             md(
@@ -144,7 +144,7 @@ def _where() -> tuple[str, int, str]:
     return device, int(seed), name
 
 
-def _what(chosen: selection.Selection) -> tuple[float, int]:
+def _what(selected: selection.Selection) -> tuple[float, int]:
     """Classes or a random share; the share, 0 for classes, and which draw of it."""
     kind = st.segmented_control(
         "What",
@@ -176,18 +176,18 @@ def _what(chosen: selection.Selection) -> tuple[float, int]:
             "can be compared with retraining.",
         )
         return percent / 100, int(draw_number)
-    basket(chosen, "forget classes", "Classes")
+    basket(selected, "forget classes", "Classes")
     return 0.0, 0
 
 
-def basket(chosen: selection.Selection, key: str, label: str) -> None:
+def basket(selected: selection.Selection, key: str, label: str) -> None:
     """The classes to forget, as pills, or as a list where there are many; `key` is the widget's own."""
-    if st.session_state.get(key) != list(chosen.forget):
-        st.session_state[key] = list(chosen.forget)
+    if st.session_state.get(key) != list(selected.forget):
+        st.session_state[key] = list(selected.forget)
     names = selection.classes()
 
     def mark(name: str) -> str:
-        return f"✕ {name}" if name in chosen.forget else name
+        return f"✕ {name}" if name in selected.forget else name
 
     given: dict[str, Any] = {
         "options": names,
@@ -208,13 +208,13 @@ def _controls(method: Method, fraction: float) -> list[str]:
         c for c in controls_beside(method) if c.name != method.name and not (fraction and c.whole_classes)
     ]
     columns = st.columns(2)
-    picked = [c.name for i, c in enumerate(able) if _control(columns[i % 2], c)]
+    ticked = [c.name for i, c in enumerate(able) if _control(columns[i % 2], c)]
     if fraction:
         st.caption(
             "What became of a random share only retraining can tell: a model that never saw these images still "
             "recognises most of them. Tick Retrain to have that reference beside the result."
         )
-    return picked
+    return ticked
 
 
 def _control(place: Any, control: Method) -> bool:

@@ -12,7 +12,7 @@ from unlearn_core.params import Setting
 from unlearn_core.running.grid import Planned, expand, seeds_in, values_in
 from unlearn_core.unlearning.registry import REFERENCE
 
-_SHOWN = 8  # rows before the table scrolls
+_ROWS = 8  # rows before the table scrolls
 
 
 def draw(method: str, settings: Sequence[Setting], request: Mapping[str, Any]) -> tuple[list[Planned], str]:
@@ -37,8 +37,7 @@ def draw(method: str, settings: Sequence[Setting], request: Mapping[str, Any]) -
 
 def words(planned: Planned, method: str) -> str:
     """What a run has different from the others of its set."""
-    told = [f"{methods.label(name, method)} {_value(value)}" for name, value in planned.varied.items()]
-    return " · ".join(told)
+    return " · ".join(f"{methods.label(name, method)} {_value(v)}" for name, v in planned.varied.items())
 
 
 def _seeds(request: Mapping[str, Any]) -> tuple[int, ...]:
@@ -57,7 +56,7 @@ def _values(method: str, settings: Sequence[Setting]) -> dict[str, tuple[Any, ..
     """The values of each setting that is varied; those without a value are left out."""
     known = {s.name: s for s in settings}
     key = f"forget vary {method}"
-    picked = st.multiselect(
+    names = st.multiselect(
         "Settings to vary",
         list(known),
         format_func=lambda n: known[n].label,
@@ -65,8 +64,8 @@ def _values(method: str, settings: Sequence[Setting]) -> dict[str, tuple[Any, ..
         placeholder="none",
         persist_state="session",
     )
-    values = {name: _values_of(known[name], method) for name in picked}
-    return {name: found for name, found in values.items() if found}
+    values = {name: _values_of(known[name], method) for name in names}
+    return {name: tried for name, tried in values.items() if tried}
 
 
 def _values_of(setting: Setting, method: str) -> tuple[Any, ...]:
@@ -77,12 +76,12 @@ def _values_of(setting: Setting, method: str) -> tuple[Any, ...]:
         return tuple(
             st.multiselect(name, options, format_func=_value, key=key, placeholder="all that you want to try")
         )
-    shown = st.session_state.get(methods.key_of(method, setting.name), setting.default)
+    current = st.session_state.get(methods.key_of(method, setting.name), setting.default)
     text = st.text_input(
         name,
         key=key,
         max_chars=400,
-        placeholder=f"with commas between; now {_value(shown)}",
+        placeholder=f"with commas between; now {_value(current)}",
         help=setting.help,
     )
     return values_in(setting, text)
@@ -100,7 +99,7 @@ def _table(plans: list[Planned], settings: Sequence[Setting]) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        height=35 * min(len(rows) + 1, _SHOWN) + 3,
+        height=35 * min(len(rows) + 1, _ROWS) + 3,
         column_config={"run": st.column_config.NumberColumn(width="small")},
         key="forget planned",
     )
@@ -112,15 +111,17 @@ def _count(plans: list[Planned], request: Mapping[str, Any]) -> str:
     variants, seeds = settings["variants"], len(plans) // settings["variants"]
     made = [f"{variants} combinations of settings"] if variants > 1 else []
     made += [f"{seeds} seeds"] if seeds > 1 else []
-    told = f"{len(plans)} runs are queued together: {' × '.join(made)}, one after the other on one device."
+    sentence = (
+        f"{len(plans)} runs are queued together: {' × '.join(made)}, one after the other on one device."
+    )
     if variants > 1:
-        told += (
+        sentence += (
             " Where a retrained model stands beside them, their results are marked as tuned: choosing the best by "
             "retraining is an oracle that nobody has in production."
         )
     if REFERENCE in settings["controls"].split(",") and variants > 1:
-        told += " Each of them retrains for itself."
-    return told
+        sentence += " Each of them retrains for itself."
+    return sentence
 
 
 def _value(value: Any) -> str:
