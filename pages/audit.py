@@ -8,6 +8,7 @@ from pages.parts.text import md
 from unlearn_core.attacks.contests import summary
 from unlearn_core.attacks.signals import SIGNALS
 from unlearn_core.errors import UnlearnError
+from unlearn_core.results.result import FederatedResult
 from unlearn_core.words import listed, quoted
 
 _TABS = {
@@ -66,14 +67,14 @@ def _head(run: data.Audited) -> None:
     members = f"a training image of {names}" if names else "an image of the forget set"
     by_model = run.success(run.contests["forget"], SIGNALS["confidence"])
     sentences = summary(by_model, members, "an unseen one", retrained=run.retrained == "after")
-    facts, settings = run.side.result["inputs"], run.side.request["settings"]
+    facts, settings = run.side.result.inputs, run.side.request["settings"]
     images = run.models["after"]
     contest = run.contests["forget"]
     about = (
-        f"{facts['model']} on {facts['data']} · {len(images[contest.members]):,} images of the forget set against "
+        f"{facts.model} on {facts.data} · {len(images[contest.members]):,} images of the forget set against "
         f"{len(images[contest.others]):,} unseen ones · attack on the confidence · seed {settings.get('seed', 0)}"
     )
-    if run.side.result.get("kind") == "federated":
+    if isinstance(run.side.result, FederatedResult):
         about += " · on this machine, which dealt the images; a federation's server has none of them"
     frame.head(
         "Audit", sentences, about + (" · stored with the app" if run.side.key == compared.STORED else "")

@@ -11,7 +11,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.results import comparison
 from unlearn_core.results.verdicts import finding
 from unlearn_core.unlearning.provenance import told
-from unlearn_core.unlearning.registry import short_label
+from unlearn_core.unlearning.registry import REFERENCE, short_label
 from unlearn_core.words import duration, percent, points, signed
 
 
@@ -63,58 +63,57 @@ def _pickers(chosen: selection.Selection, keys: list[str]) -> tuple[str, str]:
 
 
 def _head(a: compared.Side, b: compared.Side) -> None:
-    plan = b.result["plan"] if a.key == compared.ORIGINAL else None
-    known = short_label(b.result["method"])
-    retrained = b.result["controls"].get("retrain", {}).get("evaluation")
+    plan = b.result.plan if a.key == compared.ORIGINAL else None
+    known = short_label(b.result.method)
+    control = b.result.controls.get(REFERENCE)
     text = finding(
-        a.evaluation, b.evaluation, plan, compared.num_channels(b), what=known, retrained=retrained
+        a.evaluation,
+        b.evaluation,
+        plan,
+        compared.num_channels(b),
+        what=known,
+        retrained=control.evaluation if control else None,
     )
-    facts, images = b.result["inputs"], b.result["images"]
-    tested = images["test"] + images["test_forget"]
-    about = f"{facts['model']} on {facts['data']} · {tested:,} test images · seed {b.request['settings'].get('seed', 0)}"
+    facts, images = b.result.inputs, b.result.images
+    tested = images.test + images.test_forget
+    about = f"{facts.model} on {facts.data} · {tested:,} test images · seed {b.request['settings'].get('seed', 0)}"
     origin = " · stored with the app" if b.key == compared.STORED else ""
     frame.head("Before / after", text, about + origin)
-    if told(b.result.get("chosen", "")):
-        st.caption(md(f"{told(b.result['chosen'])} {methods.batch_norms(b.result)}"))
-    for note in b.result["notes"]:
+    if told(b.result.chosen):
+        st.caption(md(f"{told(b.result.chosen)} {methods.batch_norms(b.result)}"))
+    for note in b.result.notes:
         st.caption(md(note))
     if compared.caution(a, b):
         st.warning(md(compared.caution(a, b)))
 
 
 def _metrics(a: compared.Side, b: compared.Side) -> None:
-    gone = b.evaluation["forget_classes"]
-    one, two = ({**s.evaluation, "forget_classes": gone} for s in (a, b))
+    one, two = comparison.same_targets(a.evaluation, b.evaluation), b.evaluation
     columns = st.columns(4)
-    if comparison.is_share(b.evaluation):
+    if b.evaluation.is_share:
         _of_share(columns[0], b)
     for column, forgotten, label in (
         (columns[0], True, "✕ Forgotten, test"),
-        (columns[1], False, "All others, test" if gone else "Test images"),
+        (columns[1], False, "All others, test" if two.forget_classes else "Test images"),
     ):
-        before, after = comparison.group(one, forgotten), comparison.group(two, forgotten)
+        before, after = one.group_tally(forgotten), two.group_tally(forgotten)
         if after.total:
             moved = points(after.share - before.share)
             column.metric(label, percent(after.share), moved, **tabs.QUIET)
-    parameters = [s.size["parameters"] for s in (a, b)]
-    columns[2].metric(
-        "Parameters",
-        f"{parameters[1]:,}",
-        f"{signed(100 * (parameters[1] / parameters[0] - 1))} %",
-        **tabs.QUIET,
-    )
-    retrain = b.result["controls"].get("retrain", {}).get("seconds")
+    size, original = b.size.parameters, a.size.parameters
+    if size and original:
+        columns[2].metric("Parameters", f"{size:,}", f"{signed(100 * (size / original - 1))} %", **tabs.QUIET)
+    control = b.result.controls.get(REFERENCE)
+    retrain = control.seconds if control else None
     faster = f"retraining: {duration(retrain)}" if retrain else "no retraining to compare"
-    columns[3].metric("Time to forget", duration(b.result["seconds"]), faster, **tabs.QUIET)
+    columns[3].metric("Time to forget", duration(b.result.seconds or 0), faster, **tabs.QUIET)
 
 
 def _of_share(column: Any, b: compared.Side) -> None:
     """UA of a random share beside its target, which is what retraining gives."""
-    control = b.result["controls"].get("retrain")
-    target = (
-        f"retraining: {percent(control['evaluation']['ua'])}" if control else "target: what retraining gives"
-    )
-    column.metric("✕ Unlearning accuracy", percent(b.evaluation["ua"]), target, **tabs.QUIET)
+    control = b.result.controls.get(REFERENCE)
+    target = f"retraining: {percent(control.evaluation.ua)}" if control else "target: what retraining gives"
+    column.metric("✕ Unlearning accuracy", percent(b.evaluation.ua), target, **tabs.QUIET)
 
 
 frame.show(page)

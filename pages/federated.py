@@ -55,10 +55,11 @@ def _head(run: Shown | None) -> None:
     if run is None:
         frame.head("Federated", "No federated run has finished yet, so there is nothing to show of one.")
         return
-    plan = run.result["plan"]
-    channels = compared.num_channels(compared.side(run.record.id)) if plan else 0
+    side = compared.side(run.record.id)
+    plan = side.result.plan
+    channels = compared.num_channels(side) if plan else 0
     label = f"Federated {DEEDS[run.result['action']]}"
-    text = finding(run.result["before"], run.result["after"], plan, channels, what=label)
+    text = finding(side.result.before, side.result.after, plan, channels, what=label)
     frame.head("Federated", text, result.summary(run))
 
 

@@ -17,6 +17,7 @@ from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.heatmap import SELECTION, heatmap_chart, heatmap_frame
 from unlearn_core.plots.overview import strip
 from unlearn_core.results import comparison
+from unlearn_core.results.result import Forgetting
 from unlearn_core.results.verdicts import finding, verdicts
 from unlearn_core.words import percent, signed
 
@@ -46,7 +47,7 @@ def _finding(facts: overview_facts.Facts) -> str:
     """What forgetting did, where a run is stored; else what the scores say; else what the card says."""
     run = facts.run
     if run:
-        return finding(run["before"], run["after"], run["plan"], facts.num_channels)
+        return finding(run.before, run.after, run.plan, facts.num_channels)
     if facts.stats:
         cls, channel = overview_facts.most_selective(facts.stats)
         layer = facts.stats.layers[-1]
@@ -82,9 +83,9 @@ def _metrics(facts: overview_facts.Facts) -> None:
         _run_metrics(columns[2], columns[3], facts.run)
 
 
-def _run_metrics(left: Any, right: Any, run: dict[str, Any]) -> None:
-    rows = comparison.per_class(run["before"], run["after"])
-    before, after = (comparison.group(run[when], forgotten=True).share for when in ("before", "after"))
+def _run_metrics(left: Any, right: Any, run: Forgetting) -> None:
+    rows = comparison.per_class(run.before, run.after)
+    before, after = (e.group_tally(forgotten=True).share for e in (run.before, run.after))
     names = ", ".join(r["class"] for r in rows if r["forgotten"])
     left.metric(
         f"✕ {md(names)} after forgetting",
@@ -204,8 +205,8 @@ def _forgetting(facts: overview_facts.Facts) -> None:
         selection.link("pages/before_after.py", "Look closer, before and after →")
 
 
-def _dumbbells(run: dict[str, Any]) -> None:
-    rows = comparison.per_class(run["before"], run["after"])
+def _dumbbells(run: Forgetting) -> None:
+    rows = comparison.per_class(run.before, run.after)
     st.subheader("What forgetting does")
     st.caption("Ring before, disc after, ✕ forgotten; whiskers are 95 % intervals; grey is within the noise.")
     st.altair_chart(dumbbell(most_telling(rows)))

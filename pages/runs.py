@@ -11,6 +11,8 @@ from pages.parts.opened import store
 from pages.parts.runs import card
 from pages.parts.runs.table import list_key
 from pages.parts.text import md
+from unlearn_core.results.loading import of_record
+from unlearn_core.results.result import Forgetting, Result
 from unlearn_core.running import jobs
 from unlearn_core.running.watching import seconds_of_work
 from unlearn_core.running.words import STATES, forgets, forgotten, label_of, title_of, when
@@ -116,16 +118,16 @@ def _row(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _moved(record: RunRecord, result: dict[str, Any] | None, key: str) -> str:
-    if not result or not forgets(record):
+def _moved(record: RunRecord, result: Result | None, name: str) -> str:
+    if not isinstance(result, Forgetting) or not forgets(record):
         return ""
-    before, after = result["before"][key], result["after"][key]
+    before, after = getattr(result.before, name), getattr(result.after, name)
     return "" if None in (before, after) else f"{figure(before)} → {percent(after)}"
 
 
-def _result(record: RunRecord) -> dict[str, Any] | None:
+def _result(record: RunRecord) -> Result | None:
     """A finished run's result; None for others and for damaged ones."""
-    return store().get(record.id).result if record.state is RunState.SUCCEEDED else None
+    return of_record(store().get(record.id)) if record.state is RunState.SUCCEEDED else None
 
 
 def _compare(picked: list[RunRecord]) -> None:

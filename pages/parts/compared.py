@@ -12,6 +12,9 @@ from pages.parts.opened import store
 from pages.parts.selection import Selection
 from unlearn_core.channels.activations import ActivationStats, load_stats
 from unlearn_core.errors import UnlearnError
+from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.loading import result_from
+from unlearn_core.results.result import Forgetting, Size
 from unlearn_core.running.words import forgets, title_of, when
 from unlearn_core.store.runs import RunState
 from unlearn_core.workflows import pack
@@ -26,29 +29,27 @@ class Side:
 
     Attributes:
         key: `original`, `stored` or a run's id.
-        result: The plain unlearning result that it comes from.
+        result: The result that it comes from.
         request: The settings of that run.
         source: A run's id, or `stored`: whose files to read.
         when: `before` or `after`: which of that run's two models it is.
     """
 
     key: str
-    result: dict[str, Any]
+    result: Forgetting
     request: dict[str, Any]
     source: str
     when: str
 
     @property
-    def evaluation(self) -> dict[str, Any]:
-        """The plain evaluation of this model."""
-        found: dict[str, Any] = self.result[self.when]
-        return found
+    def evaluation(self) -> Evaluation:
+        """What this model still knows."""
+        return self.result.before if self.when == "before" else self.result.after
 
     @property
-    def size(self) -> dict[str, Any]:
-        """The plain size and speed of this model."""
-        found: dict[str, Any] = self.result["size"][self.when]
-        return found
+    def size(self) -> Size:
+        """How large and how fast this model is."""
+        return self.result.size.before if self.when == "before" else self.result.size.after
 
 
 def choices(chosen: Selection) -> list[str]:
@@ -83,19 +84,13 @@ def side(key: str, other: str = "") -> Side:
         UnlearnError: There is no such run, or its files are damaged.
     """
     source = other if key == ORIGINAL else key
-    if source == STORED:
-        result, request = (
-            pack.read_run(),
-            {"settings": dict(pack.read_pack()["run"]["settings"]), "params": {}},
-        )
-    else:
-        result, request = store().result(source), store().get(source).request
+    result, request = _stored_run() if source == STORED else _own_run(source)
     return Side(key, result, request, source, "before" if key == ORIGINAL else "after")
 
 
 def problem(a: Side, b: Side) -> str:
     """Why two models can't be compared; empty when they can."""
-    ours, theirs = a.evaluation["classes"], b.evaluation["classes"]
+    ours, theirs = a.evaluation.classes, b.evaluation.classes
     if ours != theirs:
         return (
             f"These two models have different classes, so they can't be compared. A: {', '.join(ours)}. "
@@ -106,7 +101,7 @@ def problem(a: Side, b: Side) -> str:
 
 def caution(a: Side, b: Side) -> str:
     """What to bear in mind when comparing; empty when nothing."""
-    if a.result["inputs"]["data_digest"] != b.result["inputs"]["data_digest"]:
+    if a.result.inputs.data_digest != b.result.inputs.data_digest:
         return "The two were measured on different images, so a difference may come from the images."
     return ""
 
@@ -145,8 +140,21 @@ def num_channels(which: Side) -> int:
     if found is not None:
         return sum(values.shape[1] for values in found.sums.values())
     if which.source == STORED:
-        return sum(pack.read_pack()["models"][pack.DEFAULT_MODEL]["layers"].values())
+        return sum(pack.read_pack().models[pack.DEFAULT_MODEL].layers.values())
     return 0
+
+
+def _stored_run() -> tuple[Forgetting, dict[str, Any]]:
+    return pack.read_run(), {"settings": dict(pack.read_pack().run.settings), "params": {}}
+
+
+def _own_run(run_id: str) -> tuple[Forgetting, dict[str, Any]]:
+    result = result_from(store().result(run_id))
+    if not isinstance(result, Forgetting):
+        raise UnlearnError(
+            f"{run_id} made no model forget, so there is no before and after; pick another run."
+        )
+    return result, store().get(run_id).request
 
 
 def _file(which: Side, name: str) -> Path:

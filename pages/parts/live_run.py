@@ -11,6 +11,8 @@ from pages.parts.text import md
 from pages.parts.watch import EVERY, cancel_button
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.ladder import ladder, loss
+from unlearn_core.results.loading import of_record
+from unlearn_core.results.result import Forgetting
 from unlearn_core.results.verdicts import finding
 from unlearn_core.running import jobs
 from unlearn_core.running.curves import Curves, curves_of
@@ -25,6 +27,7 @@ from unlearn_core.running.words import (
 )
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.beside import words_of
+from unlearn_core.unlearning.registry import REFERENCE
 from unlearn_core.words import duration
 
 _SHARE = (
@@ -91,15 +94,17 @@ def _ended(record: RunRecord) -> None:
 
 
 def _succeeded(record: RunRecord, name: str) -> None:
-    result = record.result
-    if result is None:
+    result = of_record(record)
+    if not isinstance(result, Forgetting):
         st.error(
             f"**{name}** finished, but its files are damaged. {md(' '.join(record.damage))} Run it again."
         )
         return
     took = duration(seconds_of_work(record) or 0)
-    retrained = result["controls"].get("retrain", {}).get("evaluation")
-    told = finding(result["before"], result["after"], result.get("plan"), retrained=retrained)
+    control = result.controls.get(REFERENCE)
+    told = finding(
+        result.before, result.after, result.plan, retrained=control.evaluation if control else None
+    )
     st.success(f"**{name}** finished in {took}. {md(told)}")
     if forgets(record):
         selection.link("pages/before_after.py", "See before and after", a="", b=record.id)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from unlearn_core.experiments.trial import FEDERATED
 from unlearn_core.params import Setting, settings_of
+from unlearn_core.results.result import Forgetting
 from unlearn_core.unlearning.method import Family, Method
 from unlearn_core.unlearning.registry import METHODS
 
@@ -53,9 +54,9 @@ def offered(fraction: float) -> list[Method]:
     return sorted(proposals, key=lambda m: order.index(m.family))
 
 
-def batch_norms(result: Mapping[str, Any]) -> str:
+def batch_norms(result: Forgetting) -> str:
     """What a result says of batch norms' statistics, as a sentence; empty where it says nothing."""
-    state = (result.get("facts") or {}).get("batch_norm_statistics")
+    state = result.facts.get("batch_norm_statistics")
     return f"Batch-norm statistics were {state}." if state else ""
 
 

@@ -11,6 +11,7 @@ from unlearn_core.experiments import gathering
 from unlearn_core.experiments.gathering import UNKNOWN_MASK, measured
 from unlearn_core.experiments.study import Study, write_study
 from unlearn_core.experiments.trial import STORED, Trial
+from unlearn_core.results.plain import to_plain
 from unlearn_core.running.worker import execute
 from unlearn_core.store.runs import RunStore
 from unlearn_core.workflows import pack
@@ -27,7 +28,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
 
 def finished(store: RunStore, token: str, **changes: Any) -> str:
     """A run that ended with the result of the app's run but for the changes; its id."""
-    result = {**pack.read_run(), **changes}
+    result = {**to_plain(pack.read_run()), **changes}
     record = store.create("unlearn", {"settings": {"model": "imported:gone"}}, token, "cpu")
     assert execute(store, record.id, lambda *asked: result) == 0, store.get(record.id).error
     return record.id

@@ -1,11 +1,14 @@
 """Before / after: every number on the page is one of the run's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.loading import result_from
 from unlearn_core.store.runs import RunStore
 from unlearn_core.workflows import pack
 
@@ -78,13 +81,14 @@ def test_two_runs_of_different_classes_are_refused_with_both_lists(
     home: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = RunStore(home).result(RunStore(home).list()[0].id)
-    others = {"classes": ["cat", "dog"], "forget_classes": [0]}
-    request = {"settings": {"model": "imported:tiny", "data": "digits"}}
+    others = replace(result_from(stored), after=Evaluation(("cat", "dog"), (0,), ((1, 0), (0, 1))))
+    run = pack.PackedRun("run", {"model": "imported:tiny", "data": "digits"})
+    about = pack.Pack("", "", "", "", {}, run)
     (home / "pack" / "run").mkdir(parents=True)
     (home / "pack" / "run" / "result.json").write_text("{}")
     monkeypatch.setattr(pack, "folder", lambda: home / "pack")
-    monkeypatch.setattr(pack, "read_run", lambda: {**stored, "after": {**stored["after"], **others}})
-    monkeypatch.setattr(pack, "read_pack", lambda: {"run": request})
+    monkeypatch.setattr(pack, "read_run", lambda: others)
+    monkeypatch.setattr(pack, "read_pack", lambda: about)
     app = open_page("before_after", a="stored")
     assert not app.exception
     assert "cat, dog" in app.error[0].value and "0, 1, 2" in app.error[0].value

@@ -48,9 +48,9 @@ def test_says_what_the_stored_run_did(app: AppTest) -> None:
     app.run()
     run = pack.read_run()
     metrics = {m.label: m.value for m in app.metric}
-    assert metrics["Test accuracy"] == f"{100 * run['before']['test_accuracy']:.1f} %"
-    forgotten = run["forget"]["classes"][0]
-    assert metrics[f"✕ {forgotten} after forgetting"] == f"{100 * run['after']['forget_test_accuracy']:.1f} %"
+    assert metrics["Test accuracy"] == f"{100 * run.before.test_accuracy:.1f} %"
+    forgotten = run.forget.classes[0]
+    assert metrics[f"✕ {forgotten} after forgetting"] == f"{100 * run.after.forget_test_accuracy:.1f} %"
     assert any("Stored, computed" in c.value for c in app.caption)
 
 

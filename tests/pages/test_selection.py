@@ -39,9 +39,11 @@ def seen(app: AppTest) -> dict[str, object]:
 
 
 def test_defaults_are_the_most_selective_class_and_channel(app: AppTest) -> None:
-    entry, found = pack.read_pack()["models"][MODEL], seen(app)
-    assert (found["model"], found["cls"], found["channel"]) == (MODEL, entry["class"], entry["channel"])
-    assert found["layer"] == list(entry["layers"])[-1]
+    about, found = pack.read_pack(), seen(app)
+    entry = about.models[MODEL]
+    assert about.default_model == MODEL
+    assert (found["model"], found["cls"], found["channel"]) == (MODEL, about.default_class, entry.channel)
+    assert found["layer"] == list(entry.layers)[-1]
     assert found["forget"] == []
     assert not app.query_params
 

@@ -1,21 +1,24 @@
 """Tables of two models, against counts made by hand."""
 
+from dataclasses import replace
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import pytest
 
 from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.channels.pruning import PlannedGroup, PruningPlan
+from unlearn_core.intervals import Tally
 from unlearn_core.results import comparison
+from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.result import Control, Rung, Size, Sizes, UnlearnResult
 
-CLASSES = ["cat", "dog", "ship"]
+CLASSES = ("cat", "dog", "ship")
 
 
-def evaluation(*rows: list[int], forget: tuple[int, ...] = (2,)) -> dict[str, Any]:
-    """A plain evaluation of this confusion matrix."""
-    return {"classes": CLASSES, "forget_classes": list(forget), "confusion": [list(r) for r in rows]}
+def evaluation(*rows: list[int], forget: tuple[int, ...] = (2,)) -> Evaluation:
+    """An evaluation with this confusion matrix."""
+    return Evaluation(CLASSES, forget, tuple(map(tuple, rows)))
 
 
 BEFORE = evaluation([90, 10, 0], [5, 95, 0], [0, 0, 100])
@@ -32,8 +35,8 @@ def test_per_class_shares_and_noise() -> None:
 
 
 def test_groups() -> None:
-    assert comparison.group(AFTER, forgotten=True).share == pytest.approx(0.01)
-    retained = comparison.group(AFTER, forgotten=False)
+    assert AFTER.group_tally(forgotten=True).share == pytest.approx(0.01)
+    retained = AFTER.group_tally(forgotten=False)
     assert (retained.correct, retained.total) == (148, 200)
 
 
@@ -64,10 +67,10 @@ def test_destinations_of_several_classes_are_added_up() -> None:
 
 def test_ladder_has_a_row_a_rung_and_group() -> None:
     rungs = [
-        {"rung": "original", "forget_test_accuracy": 1.0, "retain_test_accuracy": 0.925},
-        {"rung": "pruned", "forget_test_accuracy": 0.0, "retain_test_accuracy": 0.5},
+        Rung(rung="original", forget_test_accuracy=1.0, retain_test_accuracy=0.925),
+        Rung(rung="pruned", forget_test_accuracy=0.0, retain_test_accuracy=0.5),
     ]
-    rows = comparison.ladder({"before": BEFORE, "ladder": rungs})
+    rows = comparison.ladder(BEFORE, rungs)
     assert [(r["rung"], r["group"], r["accuracy"]) for r in rows] == [
         ("original", "forgotten", 100),
         ("original", "retained", 92.5),
@@ -81,25 +84,20 @@ def test_ladder_has_a_row_a_rung_and_group() -> None:
 
 def test_a_random_share_has_no_forgotten_rungs() -> None:
     whole = evaluation([9, 1, 0], [0, 9, 1], [1, 0, 9], forget=())
-    rung = {"rung": "original", "forget_test_accuracy": None, "retain_test_accuracy": 0.9}
-    assert [r["group"] for r in comparison.ladder({"before": whole, "ladder": [rung]})] == ["retained"]
+    rung = Rung(rung="original", retain_test_accuracy=0.9)
+    assert [r["group"] for r in comparison.ladder(whole, [rung])] == ["retained"]
 
 
 def test_the_rungs_of_a_random_share_are_of_its_own_training_images() -> None:
-    whole = {**evaluation([9, 1, 0], [0, 9, 1], [1, 0, 9], forget=()), "forget_train": [40, 40]}
-    rung = {
-        "rung": "epoch 1",
-        "forget_test_accuracy": None,
-        "forget_train_accuracy": 0.75,
-        "retain_test_accuracy": 0.9,
-    }
-    rows = comparison.ladder({"before": whole, "ladder": [rung]})
+    whole = replace(evaluation([9, 1, 0], [0, 9, 1], [1, 0, 9], forget=()), forget_train=Tally(40, 40))
+    rung = Rung(rung="epoch 1", forget_train_accuracy=0.75, retain_test_accuracy=0.9)
+    rows = comparison.ladder(whole, [rung])
     assert [(r["group"], r["accuracy"], r["images"]) for r in rows] == [
         ("forgotten", 75, 40),
         ("retained", 90, 30),
     ]
-    assert comparison.is_share(whole)
-    assert not comparison.is_share({**whole, "forget_classes": [1]})
+    assert whole.is_share
+    assert not replace(whole, forget_classes=(1,)).is_share
 
 
 def test_cuts_name_every_layer_of_a_group() -> None:
@@ -115,15 +113,15 @@ def test_cuts_name_every_layer_of_a_group() -> None:
 
 
 def test_standing_marks_controls_and_stored_references() -> None:
-    size = {"parameters": 10}
-    result = {
-        "method": "tfidf_prune",
-        "before": BEFORE,
-        "after": {**AFTER, "ua": 0.9, "ra": None, "ta": 0.7},
-        "seconds": 2.0,
-        "size": {"before": size, "after": {"parameters": 7}},
-        "controls": {"retrain": {"evaluation": AFTER, "seconds": 9.0, "size": size, "stored": True}},
-    }
+    size = Size(parameters=10)
+    result = UnlearnResult(
+        method="tfidf_prune",
+        before=BEFORE,
+        after=replace(AFTER, forget_train=Tally(4, 40)),
+        seconds=2.0,
+        size=Sizes(before=size, after=Size(parameters=7)),
+        controls={"retrain": Control(evaluation=AFTER, seconds=9.0, size=size, stored=True)},
+    )
     original, main, retrain = comparison.standing(result)
     assert (original["name"], main["name"], retrain["name"]) == (
         "Original",

@@ -15,7 +15,6 @@ from unlearn_core.results.evaluation import (
     evaluate,
     predictions,
     tabulate,
-    tally_of,
     test_predictions,
 )
 from unlearn_core.results.plain import to_plain
@@ -25,13 +24,14 @@ test_predictions.__test__ = False
 
 def test_shares_by_hand():
     confusion = ((8, 2, 0), (1, 9, 0), (5, 0, 15))
-    plain = to_plain(Evaluation(("a", "b", "c"), (2,), confusion, Tally(30, 40), Tally(18, 20)))
+    evaluation = Evaluation(("a", "b", "c"), (2,), confusion, Tally(30, 40), Tally(18, 20))
+    plain = to_plain(evaluation)
     assert plain["test_accuracy"] == pytest.approx(32 / 40)
     assert plain["forget_test_accuracy"] == pytest.approx(15 / 20)
     assert plain["retain_test_accuracy"] == plain["ta"] == pytest.approx(17 / 20)
     assert plain["per_class"] == [0.8, 0.9, 0.75]
     assert (plain["ua"], plain["ra"]) == (pytest.approx(0.25), pytest.approx(0.9))
-    assert tally_of(plain, 2) == Tally(15, 20)
+    assert evaluation.class_tally(2) == Tally(15, 20)
 
 
 def test_a_random_share_has_no_forgotten_test_class():

@@ -15,6 +15,7 @@ from unlearn_core.results.loading import from_plain, result_from
 from unlearn_core.results.plain import to_plain
 from unlearn_core.results.result import RESULTS, Part, Rung
 from unlearn_core.running.kinds.registry import KINDS
+from unlearn_core.store.files import read_json
 from unlearn_core.workflows import pack
 
 STORED = sorted((Path(__file__).parent / "stored").glob("*.json"))
@@ -57,7 +58,7 @@ def test_stored_references_are_read_and_written_back(path):
 
 
 def test_the_evaluations_of_the_pack_are_read_and_written_back():
-    models = pack.read_pack()["models"]
+    models = read_json(pack.folder() / "pack.json")["models"]
     assert len(models) == 3
     for name, model in models.items():
         assert to_plain(from_plain(Evaluation, model["evaluation"], name)) == model["evaluation"]

@@ -1,53 +1,53 @@
 """Sentences: each must follow from the numbers, whichever way they point."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from unlearn_core.channels.pruning import PlannedGroup, PruningPlan
+from unlearn_core.intervals import Tally
+from unlearn_core.results.evaluation import Evaluation, MembershipAttacks
+from unlearn_core.results.result import Control, Forgetting, Rung, UnlearnResult
 from unlearn_core.results.verdicts import came_back, come_back, finding, verdicts
 
-CLASSES = ["cat", "dog", "ship"]
-SIZE = {"parameters": 1}
+CLASSES = ("cat", "dog", "ship")
 
 
-def evaluation(*right: int, forget: tuple[int, ...] = (2,)) -> dict[str, Any]:
+def evaluation(*right: int, forget: tuple[int, ...] = (2,)) -> Evaluation:
     """100 test images a class, so many of them right; the wrong ones go to the next class."""
     rows = [[0, 0, 0] for _ in CLASSES]
     for k, count in enumerate(right):
         rows[k][k], rows[k][(k + 1) % 3] = count, 100 - count
-    return {
-        "classes": CLASSES,
-        "forget_classes": list(forget),
-        "confusion": rows,
-        "test_accuracy": sum(right) / 300,
-    }
+    return Evaluation(CLASSES, forget, tuple(map(tuple, rows)))
 
 
-def result(after: dict[str, Any], rungs: list[float] | None = None, **controls: Any) -> dict[str, Any]:
-    before = evaluation(98, 97, 99)
-    course = [0.99, *(rungs or [after["confusion"][2][2] / 100])]
+def result(after: Evaluation, rungs: Sequence[float] = (), **controls: Evaluation) -> UnlearnResult:
+    course = [0.99, *(rungs or [after.confusion[2][2] / 100])]
     names = ["original", "pruned", *(f"epoch {i}" for i in range(1, 9))]
-    return {
-        "method": "tfidf_prune",
-        "before": before,
-        "after": after,
-        "seconds": 2.0,
-        "ladder": [
-            {"rung": n, "forget_test_accuracy": a, "retain_test_accuracy": 0.9}
+    return UnlearnResult(
+        method="tfidf_prune",
+        before=evaluation(98, 97, 99),
+        after=after,
+        seconds=2.0,
+        ladder=tuple(
+            Rung(rung=n, forget_test_accuracy=a, retain_test_accuracy=0.9)
             for n, a in zip(names, course, strict=False)
-        ],
-        "controls": {name: {"evaluation": e, "seconds": 20.0} for name, e in controls.items()},
-    }
+        ),
+        controls={name: Control(evaluation=e, seconds=20.0) for name, e in controls.items()},
+    )
 
 
-def told(outcome: dict[str, Any]) -> dict[str, list[str]]:
+def told(outcome: Forgetting) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"good": [], "bad": [], "note": []}
     for verdict in verdicts(outcome):
         found[verdict.tone].append(verdict.text)
     return found
 
 
-PLAN = {"groups": [{"channels": [1, 2, 3], "layers": ["a", "b"]}, {"channels": [0], "layers": ["c"]}]}
+PLAN = PruningPlan(
+    (PlannedGroup("a", ("a", "b"), 8, True, (1, 2, 3)), PlannedGroup("c", ("c",), 8, True, (0,)))
+)
 
 
 def test_the_finding_counts_channels_and_names_the_cost() -> None:
@@ -73,13 +73,13 @@ def test_the_finding_of_several_classes_and_in_the_present_tense() -> None:
 
 
 def test_the_finding_counts_where_many_classes_moved() -> None:
-    names = [f"c{i}" for i in range(8)]
+    names = tuple(f"c{i}" for i in range(8))
 
-    def many(right: int) -> dict[str, Any]:
+    def many(right: int) -> Evaluation:
         rows = [[0] * 8 for _ in names]
         for k in range(8):
             rows[k][k], rows[k][(k + 1) % 8] = right, 100 - right
-        return {"classes": names, "forget_classes": [0], "confusion": rows, "test_accuracy": right / 100}
+        return Evaluation(names, (0,), tuple(map(tuple, rows)))
 
     assert "7 of 7 other classes moved by more than noise" in finding(many(95), many(40))
 
@@ -99,7 +99,7 @@ def test_a_class_that_came_back_is_said() -> None:
 
 @pytest.mark.parametrize("method", ["gradient_ascent", "salun", "scrub", "boundary_shrink"])
 def test_of_a_method_that_trains_on_the_forget_set_it_is_not_said_that_it_saw_none(method: str) -> None:
-    outcome = {**result(evaluation(98, 97, 60), [0.0, 0.6]), "method": method}
+    outcome = replace(result(evaluation(98, 97, 60), [0.0, 0.6]), method=method)
     assert came_back(outcome) == "The forgotten class came back: from 0.0 % at “pruned” to 60.0 % at the end."
     assert came_back(outcome) in told(outcome)["bad"]
 
@@ -118,7 +118,7 @@ def test_random_channels_can_speak_against_the_scores(left: int, tone: str, word
 
 @pytest.mark.parametrize("left", [1, 84])
 def test_random_channels_say_nothing_of_a_method_that_prunes_none(left: int) -> None:
-    outcome = {**result(evaluation(98, 97, 0), random_prune=evaluation(98, 97, left)), "method": "scrub"}
+    outcome = replace(result(evaluation(98, 97, 0), random_prune=evaluation(98, 97, left)), method="scrub")
     assert not [text for texts in told(outcome).values() for text in texts if "Random channels" in text]
 
 
@@ -142,22 +142,15 @@ def test_retraining_says_how_much_faster_and_whether_as_good() -> None:
     assert any("no retrained reference" in t for t in missing["note"])
 
 
-def shared(right: int, efficacy: float = 0.1, test: int = 98) -> dict[str, Any]:
+def shared(right: int, efficacy: float = 0.1, test: int = 98) -> Evaluation:
     """Of 1,000 images of a random share so many are still answered rightly."""
     e = evaluation(test, test, test, forget=())
-    return {**e, "forget_train": [right, 1000], "ua": 1 - right / 1000, "mia": {"efficacy": efficacy}}
+    return replace(e, forget_train=Tally(right, 1000), mia=MembershipAttacks(efficacy))
 
 
-def of_share(after: dict[str, Any], retrained: dict[str, Any] | None = None) -> dict[str, Any]:
-    controls = {"retrain": {"evaluation": retrained, "seconds": 20.0}} if retrained else {}
-    return {
-        "method": "scrub",
-        "before": shared(1000),
-        "after": after,
-        "seconds": 2.0,
-        "ladder": [],
-        "controls": controls,
-    }
+def of_share(after: Evaluation, retrained: Evaluation | None = None) -> UnlearnResult:
+    controls = {"retrain": Control(evaluation=retrained, seconds=20.0)} if retrained else {}
+    return UnlearnResult(method="scrub", before=shared(1000), after=after, seconds=2.0, controls=controls)
 
 
 def test_a_random_share_without_a_reference_has_no_target() -> None:
@@ -200,11 +193,11 @@ def test_the_finding_of_a_random_share_names_its_target() -> None:
 
 
 def test_a_random_share_has_no_class_to_judge() -> None:
-    outcome = {**result(evaluation(98, 97, 99)), "after": evaluation(98, 97, 99, forget=())}
+    outcome = replace(result(evaluation(98, 97, 99)), after=evaluation(98, 97, 99, forget=()))
     assert [v.tone for v in verdicts(outcome)] == ["note"]
 
 
 def test_a_method_that_prunes_nothing_is_not_called_pruning() -> None:
-    outcome = {**result(evaluation(98, 97, 0), fine_tune=evaluation(98, 97, 96)), "method": "scrub"}
+    outcome = replace(result(evaluation(98, 97, 0), fine_tune=evaluation(98, 97, 96)), method="scrub")
     texts = told(outcome)["good"]
     assert any("this method is what made it forget" in t for t in texts)

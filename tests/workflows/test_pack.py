@@ -1,7 +1,6 @@
 """The figures of the first page, computed again from the bundled models."""
 
 import copy
-import json
 from functools import cache, partial
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import torch
 
 from unlearn_core.channels.activations import collect
-from unlearn_core.channels.pruning import plan_to_plain
 from unlearn_core.checkpoints import catalog
 from unlearn_core.checkpoints.model_files import LoadedModel, fresh_like
 from unlearn_core.data.sets import Dataset
@@ -18,6 +16,8 @@ from unlearn_core.intervals import Tally, within_noise
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.results import evaluation
+from unlearn_core.results.result import Rung
+from unlearn_core.store.files import read_json
 from unlearn_core.unlearning.registry import find_method
 from unlearn_core.unlearning.task import Task
 from unlearn_core.workflows import pack
@@ -37,24 +37,24 @@ def opened(reference: str) -> tuple[Dataset, LoadedModel]:
 
 
 def test_every_bundled_model_is_in_the_pack_with_its_own_weights() -> None:
-    models = pack.read_pack()["models"]
+    models = pack.read_pack().models
     assert set(models) == set(BUNDLED)
     for name in BUNDLED:
         facts = catalog.models()[name]["facts"]
-        assert models[name]["model_digest"] == facts["weights_digest"]
-        assert models[name]["data_digest"] == facts["data_digest"]
-        assert models[name]["evaluation"]["test_accuracy"] == pytest.approx(facts["accuracy"], abs=2e-3)
+        assert models[name].model_digest == facts["weights_digest"]
+        assert models[name].data_digest == facts["data_digest"]
+        assert models[name].evaluation.test_accuracy == pytest.approx(facts["accuracy"], abs=2e-3)
 
 
 @pytest.mark.parametrize("reference", ON_DIGITS)
 def test_figures_of_a_model(reference: str) -> None:
     dataset, loaded = opened(reference)
-    packed, figures = pack.read_pack()["models"][reference], pack.model_figures(loaded, dataset)
+    packed, figures = pack.read_pack().models[reference], pack.model_figures(loaded, dataset)
     for name in ("data", "data_digest", "model_digest", "train_images", "test_images"):
-        assert packed[name] == figures[name]
-    stored, again = (np.array(e["evaluation"]["confusion"]) for e in (packed, figures))
+        assert getattr(packed, name) == figures[name]
+    stored, again = np.array(packed.evaluation.confusion), np.array(figures["evaluation"]["confusion"])
     assert abs(stored - again).sum() <= 2 * ONE_IMAGE
-    assert packed["evaluation"]["per_class_total"] == figures["evaluation"]["per_class_total"]
+    assert list(packed.evaluation.per_class_total) == figures["evaluation"]["per_class_total"]
 
 
 @pytest.mark.parametrize("reference", ON_DIGITS)
@@ -74,7 +74,7 @@ def test_statistics_and_maps_of_a_model(reference: str) -> None:
 
 
 def test_first_page_opens_at_the_most_selective_channel() -> None:
-    told = pack.read_pack()
+    told = read_json(pack.folder() / "pack.json")
     for reference in ON_DIGITS:
         stats, entry = pack.read_stats(reference), told["models"][reference]
         means = stats.sums[stats.layers[-1]] / stats.counts[:, None]
@@ -88,53 +88,52 @@ def test_first_page_opens_at_the_most_selective_channel() -> None:
 
 def test_stored_run_repeats() -> None:
     told, run = pack.read_pack(), pack.read_run()
-    dataset, loaded = opened(told["default_model"])
-    split = split_dataset(dataset, ForgetSpec((told["default_class"],)))
-    assert run["forget"]["classes"] == [told["default_class"]]
-    assert (run["inputs"]["model_digest"], run["inputs"]["data_digest"]) == (loaded.digest, dataset.digest)
+    dataset, loaded = opened(told.default_model)
+    split = split_dataset(dataset, ForgetSpec((told.default_class,)))
+    assert run.forget.classes == (told.default_class,)
+    assert (run.inputs.model_digest, run.inputs.data_digest) == (loaded.digest, dataset.digest)
     before = evaluation.tabulate(split, evaluation.test_predictions(loaded.model, split))
-    assert abs(np.array(run["before"]["confusion"]) - np.array(before.confusion)).sum() <= 2 * ONE_IMAGE
+    assert abs(np.array(run.before.confusion) - np.array(before.confusion)).sum() <= 2 * ONE_IMAGE
     ladder: list[tuple[str, evaluation.Evaluation]] = []
 
     def observe(rung: str, model: torch.nn.Module) -> dict[str, float]:
         ladder.append((rung, evaluation.tabulate(split, evaluation.test_predictions(model, split))))
         return {}
 
-    method = find_method(run["method"])
-    assert build(method.params, {}) == build(method.params, run["params"]), (
-        "not the default settings any more"
-    )
+    method = find_method(run.method)
+    assert build(method.params, {}) == build(method.params, run.params), "not the default settings any more"
     task = Task(split, 0, silent, observe, lambda seed: loaded.model)
-    outcome = method.run(copy.deepcopy(loaded.model), build(method.params, run["params"]), task)
+    outcome = method.run(copy.deepcopy(loaded.model), build(method.params, run.params), task)
     assert outcome.plan is not None
-    again = json.loads(json.dumps(plan_to_plain(outcome.plan)))
-    assert again["groups"] == run["plan"]["groups"]
-    assert [rung for rung, _ in ladder] == [rung["rung"] for rung in run["ladder"][1:]]
-    _same(run["ladder"][1], ladder[0][1], images=ONE_IMAGE)
-    for stored, (_, tested) in zip(run["ladder"][2:], ladder[1:], strict=True):
+    assert run.plan is not None and outcome.plan.groups == run.plan.groups
+    assert [rung for rung, _ in ladder] == [rung.rung for rung in run.ladder[1:]]
+    _same(run.ladder[1], ladder[0][1], images=ONE_IMAGE)
+    for stored, (_, tested) in zip(run.ladder[2:], ladder[1:], strict=True):
         _same(stored, tested)
 
 
-@pytest.mark.parametrize("name", sorted(pack.read_run()["controls"]))
+@pytest.mark.parametrize("name", sorted(pack.read_run().controls))
 def test_stored_controls_repeat(name: str) -> None:
     told, run = pack.read_pack(), pack.read_run()
-    dataset, loaded = opened(told["default_model"])
-    split = split_dataset(dataset, ForgetSpec((told["default_class"],)))
-    method, control = find_method(name), run["controls"][name]
+    dataset, loaded = opened(told.default_model)
+    split = split_dataset(dataset, ForgetSpec((told.default_class,)))
+    method, control = find_method(name), run.controls[name]
     fresh = partial(fresh_like, loaded)
     task = Task(split, 0, silent, lambda rung, model: {}, fresh)
-    outcome = method.run(copy.deepcopy(loaded.model), build(method.params, control["params"]), task)
+    outcome = method.run(copy.deepcopy(loaded.model), build(method.params, control.params), task)
     _same(
-        control["evaluation"],
+        control.evaluation,
         evaluation.tabulate(split, evaluation.test_predictions(outcome.model, split)),
     )
 
 
-def _same(stored: dict[str, float], tested: evaluation.Evaluation, images: int | None = None) -> None:
+def _same(
+    stored: Rung | evaluation.Evaluation, tested: evaluation.Evaluation, images: int | None = None
+) -> None:
     """The same accuracy to so many images; where training came between, within the noise of the test set."""
     for forgotten, name in ((True, "forget_test_accuracy"), (False, "retain_test_accuracy")):
         tally = tested.group_tally(forgotten)
-        then = Tally.nearest(stored[name], tally.total)
+        then = Tally.nearest(getattr(stored, name), tally.total)
         if images is not None:
             assert abs(then.correct - tally.correct) <= images
         assert within_noise(then, tally)

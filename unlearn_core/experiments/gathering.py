@@ -10,6 +10,7 @@ from unlearn_core.checkpoints import catalog
 from unlearn_core.errors import UnlearnError
 from unlearn_core.experiments.study import STUDIES, Study, read_study, studies
 from unlearn_core.experiments.trial import STORED, Trial, trials_of
+from unlearn_core.results.plain import to_plain
 from unlearn_core.store.runs import RunState, RunStore
 from unlearn_core.workflows import pack
 
@@ -111,8 +112,8 @@ def _file(store: RunStore, reference: str) -> Path:
 
 
 def _of_pack() -> list[Trial]:
-    request = {"settings": dict(pack.read_pack()["run"]["settings"])}
-    return trials_of(STORED, pack.read_run(), request)
+    request = {"settings": dict(pack.read_pack().run.settings)}
+    return trials_of(STORED, to_plain(pack.read_run()), request)
 
 
 def _study(name: str) -> Study:

@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from unlearn_core.plots.marks import NOISE, RETAINED, Rows, described
+from unlearn_core.results.result import LayerSparsity
 from unlearn_core.words import percent
 
 TITLES = {
@@ -228,14 +229,17 @@ def relative(rows: Rows, names: Sequence[str]) -> Any:
     return described(alt.layer(*layers), f"Relative to the dense model: {'; '.join(parts)}.")
 
 
-def by_layer(layers: Mapping[str, Mapping[str, Any]], whole: float) -> Any:
+def by_layer(layers: Mapping[str, LayerSparsity], whole: float) -> Any:
     """A bar a layer: the share of its weights that are gone, with the share over all layers as a line.
 
     Args:
-        layers: From a sparsify result: weights, kept and sparsity in [0, 1], in the order of the network.
+        layers: Of a result, in the order of the network.
         whole: Sparsity over all layers, in [0, 1].
     """
-    rows = [{"layer": n, **v, "gone": 100 * v["sparsity"]} for n, v in layers.items()]
+    rows = [
+        {"layer": n, "weights": v.weights, "kept": v.kept, "gone": 100 * v.sparsity}
+        for n, v in layers.items()
+    ]
     table = pd.DataFrame(rows, columns=["layer", "weights", "kept", "gone"])
     base = alt.Chart(table, height=alt.Step(22)).encode(
         alt.Y(

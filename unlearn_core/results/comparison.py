@@ -1,6 +1,7 @@
-"""Two models side by side, from the plain form of their evaluations: tables that the charts draw and people download."""
+"""Two models side by side: tables that the charts draw and people download."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,61 +11,43 @@ from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.channels.pruning import PruningPlan
 from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.intervals import Tally, wilson, within_noise
-from unlearn_core.results.evaluation import tally_of
+from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.result import Forgetting, Rung, Size
 from unlearn_core.unlearning.registry import short_label
 
-Plain = Mapping[str, Any]
 Row = dict[str, Any]
 
 
-def per_class(before: Plain, after: Plain) -> list[Row]:
+def per_class(before: Evaluation, after: Evaluation) -> list[Row]:
     """One row a class: accuracy of both in per cent with 95 % intervals, their difference, and whether it is noise."""
-    return [_class_row(before, after, k) for k in range(len(before["classes"]))]
+    return [_class_row(before, after, k) for k in range(len(before.classes))]
 
 
-def group(evaluation: Plain, forgotten: bool) -> Tally:
-    """Test images of the forgotten classes together, or of all others."""
-    classes = set(evaluation["forget_classes"])
-    tallies = [
-        tally_of(evaluation, k) for k in range(len(evaluation["classes"])) if (k in classes) == forgotten
-    ]
-    return Tally(sum(t.correct for t in tallies), sum(t.total for t in tallies))
-
-
-def ladder(result: Plain) -> list[Row]:
+def ladder(before: Evaluation, rungs: Sequence[Rung]) -> list[Row]:
     """One row a rung and group: accuracy in per cent with its 95 % interval, from the original to the last epoch.
 
     Forgotten is a class on its test images; of a random share, the training images that it is made of.
+
+    Args:
+        before: Of the original model, which says how many images each group has.
+        rungs: The ladder.
     """
-    before = result["before"]
-    share_of = (before.get("forget_train") or [0, 0])[1]
     rows = []
-    for step, rung in enumerate(result["ladder"]):
+    for step, rung in enumerate(rungs):
         for forgotten, share, total in (
-            (True, rung["forget_test_accuracy"], group(before, True).total),
-            (True, rung.get("forget_train_accuracy"), share_of),
-            (False, rung["retain_test_accuracy"], group(before, False).total),
+            (True, rung.forget_test_accuracy, before.group_tally(forgotten=True).total),
+            (True, rung.forget_train_accuracy, before.forget_tally.total),
+            (False, rung.retain_test_accuracy, before.group_tally(forgotten=False).total),
         ):
             if share is not None:
-                rows.append(_rung_row(step, rung["rung"], forgotten, share, total))
+                rows.append(_rung_row(step, rung.rung, forgotten, share, total))
     return rows
 
 
-def is_share(evaluation: Plain) -> bool:
-    """Whether a random share is forgotten: images to forget, but no class."""
-    return not evaluation["forget_classes"] and bool((evaluation.get("forget_train") or [0, 0])[1])
-
-
-def forget_tally(evaluation: Plain) -> Tally:
-    """The training images to forget: how many of them are still answered rightly."""
-    correct, total = evaluation.get("forget_train") or (0, 0)
-    return Tally(int(correct), int(total))
-
-
-def confusion(before: Plain, after: Plain) -> list[Row]:
+def confusion(before: Evaluation, after: Evaluation) -> list[Row]:
     """One row a cell: images of a true class with an answer, before and after, and shares of the true class's images."""
-    classes = before["classes"]
-    counts = [np.array(e["confusion"]) for e in (before, after)]
+    classes = before.classes
+    counts = [np.array(e.confusion) for e in (before, after)]
     shares = [c / np.maximum(1, c.sum(axis=1, keepdims=True)) for c in counts]
     return [
         {
@@ -82,38 +65,46 @@ def confusion(before: Plain, after: Plain) -> list[Row]:
     ]
 
 
-def destinations(before: Plain, after: Plain) -> list[Row]:
+def destinations(before: Evaluation, after: Evaluation) -> list[Row]:
     """Where the test images of the forgotten classes go: answers before and after, most frequent first."""
-    forgotten = {before["classes"][k] for k in before["forget_classes"]}
     rows: dict[str, Row] = {}
     for cell in confusion(before, after):
-        if cell["true"] in forgotten:
+        if cell["true"] in before.forgotten:
+            answer = cell["answer"]
             row = rows.setdefault(
-                cell["answer"],
-                {"answer": cell["answer"], "forgotten": cell["answer"] in forgotten, "before": 0, "after": 0},
+                answer,
+                {"answer": answer, "forgotten": answer in before.forgotten, "before": 0, "after": 0},
             )
             row["before"] += cell["before"]
             row["after"] += cell["after"]
     total = sum(row["after"] for row in rows.values())
-    shown = [
+    answered = [
         {**row, "share": 100 * row["after"] / max(1, total)}
         for row in rows.values()
         if row["before"] or row["after"]
     ]
-    return sorted(shown, key=lambda row: -row["after"])
+    return sorted(answered, key=lambda row: -row["after"])
 
 
-def standing(result: Plain) -> list[Row]:
+def same_targets(one: Evaluation, two: Evaluation) -> Evaluation:
+    """The first evaluation with the second one's classes to forget: for two models that forgot different ones."""
+    return replace(one, forget_classes=two.forget_classes)
+
+
+def standing(result: Forgetting) -> list[Row]:
     """One row a model: the original, the result, then its controls; forget and retain accuracy with 95 % intervals."""
-    method = short_label(result["method"])
     rows = [
-        _standing_row("Original", result["before"], result["size"]["before"], None),
-        {**_standing_row(method, result["after"], result["size"]["after"], result["seconds"]), "main": True},
+        _standing_row("Original", result.before, result.size.before, None),
+        {
+            **_standing_row(short_label(result.method), result.after, result.size.after, result.seconds),
+            "main": True,
+        },
     ]
-    for name, control in result["controls"].items():
-        label = f"{short_label(name)} (stored)" if control.get("stored") else short_label(name)
-        row = _standing_row(label, control["evaluation"], control.get("size", {}), control.get("seconds"))
-        rows.append({**row, "control": True})
+    for name, control in result.controls.items():
+        label = f"{short_label(name)} (stored)" if control.stored else short_label(name)
+        rows.append(
+            {**_standing_row(label, control.evaluation, control.size, control.seconds), "control": True}
+        )
     return rows
 
 
@@ -186,12 +177,12 @@ def _rise(
     }
 
 
-def _class_row(before: Plain, after: Plain, k: int) -> Row:
-    one, two = tally_of(before, k), tally_of(after, k)
+def _class_row(before: Evaluation, after: Evaluation, k: int) -> Row:
+    one, two = before.class_tally(k), after.class_tally(k)
     old, new = wilson(one), wilson(two)
     return {
-        "class": before["classes"][k],
-        "forgotten": k in set(after["forget_classes"]),
+        "class": before.classes[k],
+        "forgotten": k in after.forget_classes,
         "images": two.total,
         "before": 100 * one.share,
         "before_low": 100 * old.low,
@@ -204,16 +195,16 @@ def _class_row(before: Plain, after: Plain, k: int) -> Row:
     }
 
 
-def _standing_row(name: str, evaluation: Plain, size: Plain, seconds: float | None) -> Row:
+def _standing_row(name: str, evaluation: Evaluation, size: Size, seconds: float | None) -> Row:
     row: Row = {
         "name": name,
         "control": False,
         "main": False,
         "seconds": seconds,
-        "parameters": size.get("parameters"),
+        "parameters": size.parameters,
     }
     for key, forgotten in (("forgotten", True), ("retained", False)):
-        tally = group(evaluation, forgotten)
+        tally = evaluation.group_tally(forgotten)
         ends = wilson(tally)
         there = tally.total > 0
         row |= {
@@ -221,10 +212,8 @@ def _standing_row(name: str, evaluation: Plain, size: Plain, seconds: float | No
             f"{key}_low": 100 * ends.low if there else None,
             f"{key}_high": 100 * ends.high if there else None,
         }
-    return {
-        **row,
-        **{k: None if evaluation.get(k) is None else 100 * evaluation[k] for k in ("ua", "ra", "ta")},
-    }
+    measures = {name: getattr(evaluation, name) for name in ("ua", "ra", "ta")}
+    return row | {name: None if share is None else 100 * share for name, share in measures.items()}
 
 
 def _rung_row(step: int, rung: str, forgotten: bool, share: float, total: int) -> Row:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -264,9 +264,3 @@ def evaluate(model: nn.Module, split: ForgetSplit, report: Report = silent) -> E
     forget = predictions(model, split.forget, report, "evaluating the forget set").tally()
     retain = predictions(model, split.retain, report, "evaluating the retain set").tally()
     return tabulate(split, tested, forget, retain)
-
-
-def tally_of(evaluation: Mapping[str, Any], k: int) -> Tally:
-    """Test images of class k, from the plain form of an evaluation."""
-    row = evaluation["confusion"][k]
-    return Tally(int(row[k]), int(sum(row)))

@@ -15,7 +15,10 @@ from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.checkpoints import catalog
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import Progress, Report, silent
+from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.loading import from_plain
 from unlearn_core.results.plain import to_plain
+from unlearn_core.results.result import Settings, UnlearnResult
 from unlearn_core.store.files import read_json, write_bytes, write_json, write_npz
 from unlearn_core.unlearning.beside import usual_controls
 from unlearn_core.unlearning.registry import REFERENCE, find_method
@@ -57,27 +60,81 @@ class PackedMaps:
     scale: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class PackedModel:
+    """A bundled model in the pack.
+
+    Attributes:
+        data: The data set that it was measured on.
+        data_digest: Hash of its images.
+        model_digest: Hash of the weights.
+        train_images: How many images its statistics are of.
+        test_images: How many images it was tested on.
+        evaluation: On the whole test set.
+        layers: How many channels each convolution has.
+        channel: The most specific channel of the last convolution.
+    """
+
+    data: str
+    data_digest: str
+    model_digest: str
+    train_images: int
+    test_images: int
+    evaluation: Evaluation
+    layers: Mapping[str, int]
+    channel: int
+
+
+@dataclass(frozen=True)
+class PackedRun:
+    """The stored unlearning run: its folder in the pack, and the settings that it was started with."""
+
+    folder: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Pack:
+    """What the pack says of itself.
+
+    Attributes:
+        made: The day, as 2026-01-31.
+        command: What makes it anew.
+        default_model: The reference of the model that the first page opens with.
+        default_class: The class that it opens with.
+        models: Each bundled model by its reference.
+        run: The stored run of the default model.
+    """
+
+    made: str
+    command: str
+    default_model: str
+    default_class: str
+    models: Mapping[str, PackedModel]
+    run: PackedRun
+
+
 def folder() -> Path:
     """Where the pack of this installation lies."""
     return catalog.ASSETS / "pack"
 
 
-def read_pack(where: Path | None = None) -> dict[str, Any]:
-    """What the pack says of itself, of each model (by reference) and of the stored run.
+def read_pack(where: Path | None = None) -> Pack:
+    """What the pack says of itself, of each model and of the stored run.
 
     Raises:
         UnlearnError: The pack is missing or damaged; the message says how to make it.
     """
     path = (where or folder()) / "pack.json"
     try:
-        found = read_json(path)
-        if found["format"] != _FORMAT:
+        values = read_json(path)
+        if values["format"] != _FORMAT:
             raise KeyError("format")
+        return from_plain(Pack, values, path.name)
     except (UnlearnError, KeyError) as error:
         raise UnlearnError(
             f"The data pack of the first page can't be read ({error}). Make it anew: {COMMAND}"
         ) from error
-    return found
 
 
 def read_stats(reference: str, where: Path | None = None) -> ActivationStats:
@@ -99,7 +156,7 @@ def most_selective(stats: ActivationStats) -> tuple[str, int]:
     return stats.classes[int(k)], int(channel)
 
 
-def make_pack(out: Path, report: Report = silent, data: Mapping[str, str] | None = None) -> dict[str, Any]:
+def make_pack(out: Path, report: Report = silent, data: Mapping[str, str] | None = None) -> Pack:
     """Computes the pack of all bundled models and writes it to `out`; returns what `read_pack` will read.
 
     Args:
@@ -129,9 +186,10 @@ def make_pack(out: Path, report: Report = silent, data: Mapping[str, str] | None
     return read_pack(out)
 
 
-def read_run(where: Path | None = None) -> dict[str, Any]:
-    """The result of the stored unlearning run of the default model, as `RunStore.result` gives a run's."""
-    return read_json((where or folder()) / "run" / "result.json")
+def read_run(where: Path | None = None) -> UnlearnResult:
+    """The result of the stored unlearning run of the default model."""
+    path = (where or folder()) / "run" / "result.json"
+    return from_plain(UnlearnResult, read_json(path), path.name)
 
 
 def model_figures(loaded: "LoadedModel", dataset: "Dataset", report: Report = silent) -> dict[str, Any]:

@@ -33,13 +33,12 @@ class Audited:
     @property
     def retrained(self) -> str:
         """The name that the retrained model has in this run; there may be none of that name."""
-        return "after" if self.side.result["method"] == "retrain" else "retrain"
+        return "after" if self.side.result.method == "retrain" else "retrain"
 
     @property
-    def classes(self) -> list[str]:
+    def classes(self) -> tuple[str, ...]:
         """The forgotten classes; none where a random share was forgotten."""
-        evaluation = self.side.evaluation
-        return [evaluation["classes"][k] for k in evaluation["forget_classes"]]
+        return self.side.evaluation.forgotten
 
     @property
     def contests(self) -> dict[str, Contest]:
@@ -71,7 +70,7 @@ def audited(side: compared.Side) -> Audited | None:
         UnlearnError: Its files are damaged.
     """
     files = _files(side)
-    order = ["before", "after", "retrain", *side.result.get("controls", {})]
+    order = ["before", "after", "retrain", *side.result.controls]
     models = {name: _answers(str(files[name])) for name in dict.fromkeys(order) if name in files}
     return Audited(side, models) if {"before", "after"} <= models.keys() else None
 

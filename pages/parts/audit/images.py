@@ -50,7 +50,7 @@ def draw(run: Audited, answers: ModelAnswers, contest: Contest, signal: Signal, 
 def _same_images(run: Audited) -> None:
     """Refuses a data set that has changed since the run."""
     digest = dataset(compared.selection_of(selection.current(), run.side)).digest
-    if digest != run.side.result["inputs"]["data_digest"]:
+    if digest != run.side.result.inputs.data_digest:
         raise UnlearnError(
             "the data set has changed since this run, so its images are not those that were measured."
         )
@@ -88,7 +88,7 @@ def _tiles(
     group = answers[part]
     source = "test" if part.startswith("test") else "train"
     which = compared.selection_of(selection.current(), run.side)
-    names = run.side.evaluation["classes"]
+    names = run.side.evaluation.classes
     values = signal.of(group)
     tiles = []
     for i, uri in zip(rows, thumbnails(which, group.indices[rows], source), strict=True):

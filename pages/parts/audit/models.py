@@ -14,6 +14,7 @@ from unlearn_core.attacks.contests import Success
 from unlearn_core.attacks.threshold import FEW_ALARMS, roc
 from unlearn_core.intervals import wilson
 from unlearn_core.plots.attack_success import attack_success, few_alarms
+from unlearn_core.unlearning.registry import REFERENCE
 from unlearn_core.words import percent
 
 
@@ -93,10 +94,10 @@ def _reference(run: Audited, by_model: dict[str, Success]) -> None:
             "over images, don't know that. So a trace has to differ from guessing as well."
         )
     else:
-        stored = run.side.result["controls"].get("retrain", {}).get("stored")
+        reference = run.side.result.controls.get(REFERENCE)
         why = (
             "The retrained reference of this run came with the app, without answers image by image"
-            if stored
+            if reference and reference.stored
             else "No model was retrained beside this run"
         )
         st.info(

@@ -69,17 +69,18 @@ def draw(run: Audited) -> None:
 def _rows(run: Audited) -> list[dict[str, Any]]:
     result = run.side.result
     evaluations = {
-        "before": result["before"],
-        "after": result["after"],
-        **{name: control["evaluation"] for name, control in result["controls"].items()},
+        "before": result.before,
+        "after": result.after,
+        **{name: control.evaluation for name, control in result.controls.items()},
     }
     order = sorted(evaluations, key=lambda name: name != "before" and name != "after" and name != "retrain")
     rows = []
     for name in order:
-        attacks = evaluations[name].get("mia")
+        attacks = evaluations[name].mia
         if attacks:
-            shares = {k: None if attacks.get(k) is None else 100 * attacks[k] for k in _COLUMNS}
-            stored = result["controls"].get(name, {}).get("stored")
+            values = {k: getattr(attacks, k) for k in _COLUMNS}
+            shares = {k: None if share is None else 100 * share for k, share in values.items()}
+            stored = name in result.controls and result.controls[name].stored
             label = run.label(name) + (" (stored)" if stored else "")
             rows.append({"name": name, "model": label, **shares})
     return rows
@@ -106,11 +107,10 @@ def _null(run: Audited, rows: list[dict[str, Any]], measure: str) -> str:
 
 def _by_chance(run: Audited, measure: str) -> str:
     """How far from 50 such an attack gets with this many images where there is nothing to find, 95 %."""
-    images = run.side.result["images"]
-    if measure == "privacy":
-        few = min(images["retain"], images["test"]) // 2
-    else:
-        few = min(images["forget"], images["test_forget"] or images["test"])
+    images = run.side.result.images
+    of_retained = min(images.retain, images.test) // 2
+    of_forgotten = min(images.forget, images.test_forget or images.test)
+    few = of_retained if measure == "privacy" else of_forgotten
     reach = guessing(2 * few).high - 0.5
     return (
         f"with {few:,} images of each kind, chance alone moves it about {figure(reach, 0)} points up or down."

@@ -25,12 +25,12 @@ _VIEWS = {"before_share": "A", "after_share": "B", "difference": "Difference, B 
 
 def draw(a: compared.Side, b: compared.Side) -> None:
     """Where the forgotten class's images go, the two matrices and their difference, and a cell's images."""
-    forgotten = [b.evaluation["classes"][k] for k in b.evaluation["forget_classes"]]
+    forgotten = b.evaluation.forgotten
     rows = comparison.confusion(a.evaluation, b.evaluation)
     if forgotten:
         _destinations(a, b)
     st.markdown("**Who is taken for whom** · click a cell to see its images")
-    wide = len(b.evaluation["classes"]) > 12
+    wide = len(b.evaluation.classes) > 12
     shown = _picked_view() if wide else list(_VIEWS)
     for column, value in zip(st.columns(len(shown)), shown, strict=True):
         column.caption(_VIEWS[value])
@@ -44,8 +44,7 @@ def draw(a: compared.Side, b: compared.Side) -> None:
 
 
 def _destinations(a: compared.Side, b: compared.Side) -> None:
-    before = {**a.evaluation, "forget_classes": b.evaluation["forget_classes"]}
-    rows = comparison.destinations(before, b.evaluation)
+    rows = comparison.destinations(comparison.same_targets(a.evaluation, b.evaluation), b.evaluation)
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("**Where the forgotten class's images go now**")
@@ -96,7 +95,7 @@ def _clicked(key: str, value: str) -> None:
 
 def _chosen(a: compared.Side, b: compared.Side) -> tuple[str, str]:
     """The cell whose images are shown; at first the one that gained most."""
-    classes = len(b.evaluation["classes"])
+    classes = len(b.evaluation.classes)
     cell, value = st.session_state.get(_CHOSEN, ("", "after_share"))
     if cell and max(int(k) for k in cell.split("-")) < classes:
         return cell, value
@@ -109,7 +108,7 @@ def _chosen(a: compared.Side, b: compared.Side) -> tuple[str, str]:
 def _images(a: compared.Side, b: compared.Side) -> None:
     cell, value = _chosen(a, b)
     true, answer = (int(k) for k in cell.split("-"))
-    classes = b.evaluation["classes"]
+    classes = b.evaluation.classes
     left, middle, right = st.columns([1, 1, 2])
     # The keyboard's way to a cell.
     picked = left.selectbox(
@@ -144,7 +143,7 @@ def _members(a: compared.Side, b: compared.Side, true: int, answer: int, value: 
 
 def _gallery(a: compared.Side, b: compared.Side, places: Any, first: Any, second: Any) -> None:
     one, two = compared.predictions(a), compared.predictions(b)
-    names = b.evaluation["classes"]
+    names = b.evaluation.classes
     tiles = []
     for index, uri in zip(
         places, thumbnails(compared.selection_of(selection.current(), b), places), strict=True

@@ -10,14 +10,15 @@ from pages.parts.before_after import cell_images
 from pages.parts.charts import inked
 from pages.parts.downloads import table_behind
 from pages.parts.text import md
-from unlearn_core.channels.pruning import plan_from_plain
+from unlearn_core.channels.pruning import PruningPlan
 from unlearn_core.plots.cuts import cuts
 from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.forget_retain import forget_retain
 from unlearn_core.plots.ladder import ladder
 from unlearn_core.results import comparison
+from unlearn_core.results.result import Forgetting
 from unlearn_core.results.verdicts import came_back, verdicts
-from unlearn_core.unlearning.registry import short_label
+from unlearn_core.unlearning.registry import REFERENCE, short_label
 from unlearn_core.words import signed
 
 TONES = {
@@ -49,8 +50,7 @@ def draw(a: compared.Side, b: compared.Side) -> None:
 
 
 def _classes(a: compared.Side, b: compared.Side) -> None:
-    before = {**a.evaluation, "forget_classes": b.evaluation["forget_classes"]}
-    rows = comparison.per_class(before, b.evaluation)
+    rows = comparison.per_class(a.evaluation, b.evaluation)
     shown = most_telling(rows)
     chart = dumbbell(shown, "A", "B")
     st.altair_chart(inked(chart), width="stretch")
@@ -68,14 +68,14 @@ def _classes(a: compared.Side, b: compared.Side) -> None:
 
 
 def _ladder(a: compared.Side, b: compared.Side) -> None:
-    rows = comparison.ladder(b.result)
+    rows = comparison.ladder(b.result.before, b.result.ladder)
     courses = _control_courses(b.result)
     picked = (
         st.pills("Controls, dashed", list(courses), selection_mode="multi", key="ladder controls", wrap=True)
         if courses
         else []
     )
-    share = comparison.is_share(b.result["before"])
+    share = b.result.before.is_share
     chart = ladder(rows, {name: courses[name] for name in picked}, share)
     st.altair_chart(inked(chart), width="stretch")
     back = came_back(b.result)
@@ -90,18 +90,15 @@ def _ladder(a: compared.Side, b: compared.Side) -> None:
     table_behind(rows, "ladder")
 
 
-def _control_courses(result: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _control_courses(result: Forgetting) -> dict[str, list[dict[str, Any]]]:
     """Each control's ladder; all but retraining, which begins with a new model, start from the original."""
-    start = result["ladder"][:1]
+    start = result.ladder[:1]
     return {
         short_label(name): comparison.ladder(
-            {
-                "before": result["before"],
-                "ladder": [*([] if name == "retrain" else start), *control["ladder"]],
-            }
+            result.before, [*([] if name == REFERENCE else start), *control.ladder]
         )
-        for name, control in result["controls"].items()
-        if control.get("ladder")
+        for name, control in result.controls.items()
+        if control.ladder
     }
 
 
@@ -125,7 +122,7 @@ def _controls(a: compared.Side, b: compared.Side) -> None:
         "seconds": "Seconds",
         "parameters": "Parameters",
     }
-    if comparison.is_share(b.evaluation):  # no class is gone, and TA is of all of them
+    if b.evaluation.is_share:  # no class is gone, and TA is of all of them
         columns = {k: v for k, v in columns.items() if k not in {"forgotten", "retained"}}
     frame_ = pd.DataFrame(rows)[list(columns)].rename(columns=columns)
     formats = {
@@ -145,10 +142,10 @@ def _size(a: compared.Side, b: compared.Side) -> None:
         ("Parameters", "parameters", 1, "", "{:,.0f}"),
         ("Multiply-accumulates an image", "macs", 1e6, " M", "{:,.2f}"),
         ("Weights file", "bytes", 1e3, " KB", "{:,.0f}"),
-        (f"A batch of {b.size['batch']} images on {b.size['device']}", "milliseconds", 1, " ms", "{:,.1f}"),
+        (f"A batch of {b.size.batch} images on {b.size.device}", "milliseconds", 1, " ms", "{:,.1f}"),
     )
     for column, (label, name, unit, suffix, form) in zip(st.columns(4), facts, strict=True):
-        before, after = a.size.get(name), b.size.get(name)
+        before, after = getattr(a.size, name), getattr(b.size, name)
         if before and after:
             told = form.format(after / unit) + suffix
             was = f"{signed(100 * (after / before - 1))} % from {form.format(before / unit)}{suffix}"
@@ -157,12 +154,14 @@ def _size(a: compared.Side, b: compared.Side) -> None:
         "The batch time is the median of repeated measurements at the time of the run. Channels that are only silenced make "
         "the model neither smaller nor faster; channels that are cut out do."
     )
-    rows = [{"fact": label, "A": a.size.get(name), "B": b.size.get(name)} for label, name, *_ in facts]
+    rows = [
+        {"fact": label, "A": getattr(a.size, name), "B": getattr(b.size, name)} for label, name, *_ in facts
+    ]
     table_behind(rows, "size_and_speed")
 
 
 def _channels(a: compared.Side, b: compared.Side) -> None:
-    plan = plan_from_plain(b.result["plan"]) if b.result["plan"] else None
+    plan = b.result.plan
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Channels pruned, by layer**")
@@ -178,16 +177,16 @@ def _channels(a: compared.Side, b: compared.Side) -> None:
         _rises(b, plan)
 
 
-def _rises(b: compared.Side, plan: Any) -> None:
+def _rises(b: compared.Side, plan: PruningPlan | None) -> None:
     start = compared.Side(b.key, b.result, b.request, b.source, "before")
-    if not b.evaluation["forget_classes"]:
+    if not b.evaluation.forget_classes:
         st.info("A random share was forgotten: there is no class that a channel could have taken up.")
         return
     before, after = compared.stats(start), compared.stats(b)
     if before is None or after is None:
         st.info("This run kept no activations, so it can't be said which channels took the class up.")
         return
-    rows = comparison.re_encoded(before, after, plan, b.evaluation["forget_classes"])
+    rows = comparison.re_encoded(before, after, plan, b.evaluation.forget_classes)
     if not rows:
         st.success("No surviving channel became more specific to the forgotten class.")
         return

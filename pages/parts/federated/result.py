@@ -17,6 +17,8 @@ from pages.parts.federated.form import ROUNDS
 from pages.parts.text import md
 from unlearn_core.plots import race as races
 from unlearn_core.results import federation as rounds
+from unlearn_core.results.loading import result_from
+from unlearn_core.results.result import Forgetting
 from unlearn_core.results.verdicts import against_random, came_back
 from unlearn_core.running.orders import Order
 from unlearn_core.running.words import title_of
@@ -51,6 +53,13 @@ class Shown:
 
     record: RunRecord
     result: dict[str, Any]
+
+    @property
+    def outcome(self) -> Forgetting:
+        """The result with its type."""
+        result = result_from(self.result)
+        assert isinstance(result, Forgetting)
+        return result
 
     @property
     def federation(self) -> dict[str, Any]:
@@ -156,12 +165,12 @@ def _say_what_scores_are_worth(run: Shown, drawn: Shown | None) -> None:
     if drawn is None:
         _offer_control(run)
         return
-    verdict = against_random(run.result["after"], drawn.result["after"])
+    verdict = against_random(run.outcome.after, drawn.outcome.after)
     st.markdown(f"{TONES[verdict.tone]} {md(verdict.text)}")
 
 
 def _say_if_back(run: Shown) -> None:
-    back = came_back(run.result) if run.result["action"] == "unlearn" else ""
+    back = came_back(run.outcome) if run.result["action"] == "unlearn" else ""
     if back:
         st.warning(md(f"{back} {_AGAINST_RETURN}"))
 

@@ -1,7 +1,6 @@
 """What the first page shows, gathered without torch: from the data pack, cards and finished runs."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +12,13 @@ from unlearn_core.channels.activations import ActivationStats
 from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.heatmap import Heatmap
+from unlearn_core.results.loading import of_record
+from unlearn_core.results.result import Forgetting
 from unlearn_core.store.runs import RunState
 from unlearn_core.unlearning.beside import words_of
 from unlearn_core.unlearning.registry import short_label
 from unlearn_core.workflows import pack
-from unlearn_core.workflows.pack import PackedMaps, most_selective
+from unlearn_core.workflows.pack import PackedMaps, PackedModel, most_selective
 
 __all__ = ["Facts", "Heatmap", "about", "most_selective"]
 
@@ -52,7 +53,7 @@ class Facts:
     num_channels: int
     stats: ActivationStats | None
     maps: PackedMaps | None
-    run: dict[str, Any] | None
+    run: Forgetting | None
     run_words: str
 
 
@@ -65,18 +66,17 @@ def about(chosen: Selection) -> Facts:
     card, stats = models.card_of(chosen.model), opened.stats(chosen)
     packed = _packed(chosen)
     recorded = card.get("facts", {})
-    evaluated = packed.get("evaluation", {})
     run, run_words = _stored_run(chosen) or _own_run(chosen) or (None, "")
     return Facts(
         name=str(card.get("name", chosen.model)),
         classes=tuple(card.get("classes", ())),
         origin=_origin(chosen, packed, stats),
-        accuracy=evaluated.get("test_accuracy", recorded.get("accuracy")),
-        test_images=int(packed.get("test_images") or recorded.get("test_images") or 0),
+        accuracy=packed.evaluation.test_accuracy if packed else recorded.get("accuracy"),
+        test_images=packed.test_images if packed else int(recorded.get("test_images") or 0),
         num_layers=len(stats.layers) if stats else 0,
         num_channels=sum(s.shape[1] for s in stats.sums.values()) if stats else 0,
         stats=stats,
-        maps=_maps(chosen.model, str(packed.get("model_digest"))) if packed else None,
+        maps=_maps(chosen.model, packed.model_digest) if packed else None,
         run=run,
         run_words=run_words,
     )
@@ -125,23 +125,23 @@ def picture_rows(
     return own.tolist(), [int(np.flatnonzero(maps.labels == k)[0]) for k in others]
 
 
-def controls(run: dict[str, Any]) -> pd.DataFrame:
+def controls(run: Forgetting) -> pd.DataFrame:
     """The run and its controls: accuracy on forgotten and other classes in per cent, and seconds."""
-    rows = [("Before", run["before"], None), (short_label(run["method"]), run["after"], run["seconds"])]
+    rows = [("Before", run.before, None), (short_label(run.method), run.after, run.seconds)]
     rows += [
         (
-            words_of(name) + (", stored" if c.get("stored") else ""),
-            c["evaluation"],
-            c.get("seconds"),
+            words_of(name) + (", stored" if c.stored else ""),
+            c.evaluation,
+            c.seconds,
         )
-        for name, c in run["controls"].items()
+        for name, c in run.controls.items()
     ]
     return pd.DataFrame(
         [
             {
                 "model": label[:1].upper() + label[1:],
-                "forgotten class": 100 * e["forget_test_accuracy"],
-                "other classes": 100 * e["retain_test_accuracy"],
+                "forgotten class": _in_percent(e.forget_test_accuracy),
+                "other classes": _in_percent(e.retain_test_accuracy),
                 "seconds": seconds,
             }
             for label, e, seconds in rows
@@ -149,40 +149,45 @@ def controls(run: dict[str, Any]) -> pd.DataFrame:
     )
 
 
-def _packed(chosen: Selection) -> dict[str, Any]:
-    """What the pack says of the model; empty where it is not a bundled one, or is shown with other data."""
+def _in_percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _packed(chosen: Selection) -> PackedModel | None:
+    """What the pack says of the model; None where it is not a bundled one, or is shown with other data."""
     packed = opened.in_pack(chosen.model, chosen.data)
-    return pack.read_pack()["models"].get(chosen.model, {}) if packed else {}
+    return pack.read_pack().models.get(chosen.model) if packed else None
 
 
-def _origin(chosen: Selection, packed: dict[str, Any], stats: ActivationStats | None) -> str:
+def _origin(chosen: Selection, packed: PackedModel | None, stats: ActivationStats | None) -> str:
     if packed:
-        told, data = pack.read_pack(), packed["data"]
-        images = f"{packed['train_images']:,} training and {packed['test_images']:,} test images of {data}"
-        return f"Stored, computed {told['made']} on {images} by: {told['command']}"
+        about = pack.read_pack()
+        images = f"{packed.train_images:,} training and {packed.test_images:,} test images of {packed.data}"
+        return f"Stored, computed {about.made} on {images} by: {about.command}"
     if stats is not None:
         return f"Scored on {int(stats.counts.sum()):,} training images of {chosen.data} by a run of yours."
     return ""
 
 
-def _stored_run(chosen: Selection) -> tuple[dict[str, Any], str] | None:
-    if not _packed(chosen) or chosen.model != pack.read_pack()["default_model"]:
+def _stored_run(chosen: Selection) -> tuple[Forgetting, str] | None:
+    if not _packed(chosen) or chosen.model != pack.read_pack().default_model:
         return None
     run = pack.read_run()
-    made, device = pack.read_pack()["made"], run["device_name"]
+    made, device = pack.read_pack().made, run.device_name
     words = f"Stored run, computed {made} with default settings, seed 0, on a {device}."
     return run, words
 
 
-def _own_run(chosen: Selection) -> tuple[dict[str, Any], str] | None:
+def _own_run(chosen: Selection) -> tuple[Forgetting, str] | None:
     """The newest finished unlearning run of the model and data."""
     for record in opened.store().list("unlearn", 200):
         asked = record.request.get("settings", {})
         same = (asked.get("model"), asked.get("data")) == (chosen.model, chosen.data)
         if same and record.state is RunState.SUCCEEDED:
             full = opened.store().get(record.id)
-            if full.result and full.result["after"]["forget_classes"]:
-                return full.result, f"Your run {full.name or full.id}"
+            result = of_record(full)
+            if isinstance(result, Forgetting) and result.after.forget_classes:
+                return result, f"Your run {full.name or full.id}"
     return None
 
 

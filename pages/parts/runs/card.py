@@ -13,6 +13,15 @@ from pages.parts.sparsity import result as sparsity_result
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results import comparison
+from unlearn_core.results.loading import of_record
+from unlearn_core.results.result import (
+    FederatedResult,
+    Forgetting,
+    ScoreResult,
+    SparsifyResult,
+    TrainResult,
+    UnlearnResult,
+)
 from unlearn_core.results.verdicts import finding
 from unlearn_core.running.kinds.federated import DEEDS
 from unlearn_core.running.reproduce import command_line
@@ -21,7 +30,7 @@ from unlearn_core.running.words import STATES, again, forgets, next_step, title_
 from unlearn_core.store.files import read_json
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.provenance import told
-from unlearn_core.unlearning.registry import short_label
+from unlearn_core.unlearning.registry import REFERENCE, short_label
 from unlearn_core.words import duration, percent, size
 
 _LOG_BYTES = 20_000
@@ -68,53 +77,54 @@ def _state(record: RunRecord) -> None:
 
 
 def _outcome(record: RunRecord) -> None:
-    result = record.result
-    if result is None:
-        return
-    if record.kind == "unlearn":
-        own = side(record.id)
-        label = short_label(result["method"])
-        retrained = result["controls"].get("retrain", {}).get("evaluation")
-        text = finding(
-            result["before"],
-            result["after"],
-            result["plan"],
-            num_channels(own),
-            what=label,
-            retrained=retrained,
-        )
-        st.markdown(f"**{md(text)}**")
-        st.caption(md(f"{told(result.get('chosen', ''))} {methods.batch_norms(result)}".strip()))
-        for note in result["notes"]:
-            st.warning(md(note))
-        selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
-    elif record.kind == "federated":
+    result = of_record(record)
+    if isinstance(result, UnlearnResult):
+        _unlearned(record, result)
+    elif isinstance(result, FederatedResult):
         _federated(record, result)
-    elif record.kind == "train":
-        st.markdown(f"**Test accuracy {percent(result['after']['test_accuracy'], 2)} after training.**")
-    elif record.kind == "sparsify":
+    elif isinstance(result, TrainResult):
+        st.markdown(f"**Test accuracy {percent(result.after.test_accuracy, 2)} after training.**")
+    elif isinstance(result, SparsifyResult):
         st.markdown(f"**{md(sparsity_result.sentence(result))}**")
         sparsity_result.numbers(result)
         data = str(record.request["settings"]["data"])
         selection.link(
             "pages/forget.py", "Unlearn from this sparse model", model=f"run:{record.id}", data=data
         )
-    elif record.kind == "score":
-        layers = result["layers"]
+    elif isinstance(result, ScoreResult):
+        layers = result.layers
         st.markdown(f"**Scored {sum(layers.values()):,} channels of {len(layers)} layers.**")
         selection.link("pages/channel_scores.py", "See the scores")
 
 
-def _federated(record: RunRecord, result: dict[str, Any]) -> None:
-    plan, told = result["plan"], result["federation"]
-    channels = num_channels(side(record.id)) if plan else 0
-    label = f"Federated {DEEDS[result['action']]}"
-    st.markdown(f"**{md(finding(result['before'], result['after'], plan, channels, what=label))}**")
-    sent = size(told["bytes_down"] + told["bytes_up"])
-    missing = len(told["events"])
+def _unlearned(record: RunRecord, result: UnlearnResult) -> None:
+    control = result.controls.get(REFERENCE)
+    text = finding(
+        result.before,
+        result.after,
+        result.plan,
+        num_channels(side(record.id)),
+        what=short_label(result.method),
+        retrained=control.evaluation if control else None,
+    )
+    st.markdown(f"**{md(text)}**")
+    st.caption(md(f"{told(result.chosen)} {methods.batch_norms(result)}".strip()))
+    for note in result.notes:
+        st.warning(md(note))
+    selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
+
+
+def _federated(record: RunRecord, result: FederatedResult) -> None:
+    federation = result.federation
+    channels = num_channels(side(record.id)) if result.plan else 0
+    label = f"Federated {DEEDS[result.action]}"
+    st.markdown(f"**{md(finding(result.before, result.after, result.plan, channels, what=label))}**")
+    sent = size(federation.bytes_down + federation.bytes_up)
+    missing = len(federation.events)
     st.caption(
         md(
-            f"{told['clients']} clients, {told['partition']} · {sent} sent · {missing} answers missing or rejected"
+            f"{federation.clients} clients, {federation.partition} · {sent} sent · {missing} answers missing or "
+            "rejected"
         )
     )
     selection.link("pages/federated.py", "See how it went", b=record.id)
@@ -206,15 +216,12 @@ def _downloads(record: RunRecord) -> None:
         )
     if record.result is not None:
         _download(row, "JSON", lambda: json_bytes(store().result(record.id)), record, "json")
-    if record.result is not None and forgets(record):
+    result = of_record(record)
+    if isinstance(result, Forgetting) and forgets(record):
         _download(
-            row,
-            "CSV",
-            lambda: csv_bytes(comparison.per_class(record.result["before"], record.result["after"])),
-            record,
-            "csv",
+            row, "CSV", lambda: csv_bytes(comparison.per_class(result.before, result.after)), record, "csv"
         )
-        _download(row, "PNG", lambda: _picture(record), record, "png")
+        _download(row, "PNG", lambda: _picture(record, result), record, "png")
     if "scores.npz" in files:
         _download(
             row, "Scores (npz)", lambda: store().artifact(record.id, "scores.npz").read_bytes(), record, "npz"
@@ -232,14 +239,12 @@ def _download(row: Any, label: str, make: Any, record: RunRecord, ending: str) -
     )
 
 
-def _picture(record: RunRecord) -> bytes:
+def _picture(record: RunRecord, result: Forgetting) -> bytes:
     from unlearn_core.plots.figure import result_png
 
-    result = store().result(record.id)
-    text = finding(result["before"], result["after"], result["plan"], num_channels(side(record.id)))
-    return result_png(
-        text, comparison.ladder(result), comparison.per_class(result["before"], result["after"])
-    )
+    text = finding(result.before, result.after, result.plan, num_channels(side(record.id)))
+    ladder = comparison.ladder(result.before, result.ladder)
+    return result_png(text, ladder, comparison.per_class(result.before, result.after))
 
 
 def _delete(record: RunRecord) -> None:

@@ -1,6 +1,5 @@
 """What making a model sparse gave: accuracy before and after, weights by layer, and the overlap of two masks."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -11,6 +10,8 @@ from pages.parts.downloads import table_behind
 from pages.parts.opened import store
 from pages.parts.text import md
 from unlearn_core.plots import sparsity as plots
+from unlearn_core.results.loading import of_record
+from unlearn_core.results.result import Overlap, SparsifyResult, Withheld
 from unlearn_core.running.curves import accuracy_by_rung
 from unlearn_core.running.words import title_of
 from unlearn_core.store.runs import RunRecord
@@ -20,8 +21,8 @@ from unlearn_core.words import duration, figure, percent
 
 def draw(record: RunRecord) -> None:
     """A finished run."""
-    result = record.result
-    if result is None:
+    result = of_record(record)
+    if not isinstance(result, SparsifyResult):
         st.error(
             f"**{md(title_of(record))}** finished, but its files are damaged. {md(' '.join(record.damage))} Run it again."
         )
@@ -30,58 +31,55 @@ def draw(record: RunRecord) -> None:
     numbers(result)
     data = str(record.request["settings"]["data"])
     selection.link("pages/forget.py", "Unlearn from this sparse model →", model=f"run:{record.id}", data=data)
-    chart = plots.by_layer(result["layers"], result["sparsity"])
+    chart = plots.by_layer(result.layers, result.sparsity)
     st.altair_chart(inked(chart), width="stretch", key=f"layers {record.id}")
     table_behind(rows(result), f"sparsity-{record.id}", formats={"gone, %": "%.2f"})
-    for note in result["notes"]:
+    for note in result.notes:
         st.warning(md(note))
 
 
-def sentence(result: Mapping[str, Any]) -> str:
+def sentence(result: SparsifyResult) -> str:
     """What was done and what it cost."""
-    before, after = (result[k]["test_accuracy"] for k in ("before", "after"))
     return (
-        f"{percent(result['sparsity'], 2)} of the convolutions' weights are gone; test accuracy went from {figure(before)} to "
-        f"{percent(after)} in {duration(result['seconds'])}."
+        f"{percent(result.sparsity, 2)} of the convolutions' weights are gone; test accuracy went from "
+        f"{figure(result.before.test_accuracy)} to {percent(result.after.test_accuracy)} in {duration(result.seconds)}."
     )
 
 
-def numbers(result: Mapping[str, Any]) -> None:
+def numbers(result: SparsifyResult) -> None:
     """Three or four figures in a row, and what the overlap of masks means."""
-    before, after = (result[k]["test_accuracy"] for k in ("before", "after"))
+    before, after = (e.test_accuracy or 0 for e in (result.before, result.after))
     told = [
-        ("Sparsity", percent(result["sparsity"]), None),
+        ("Sparsity", percent(result.sparsity), None),
         # The arrow takes its direction from a hyphen, not from a minus.
         ("Test accuracy", percent(after), f"{100 * (after - before):+.1f} points"),
-        ("Finding the mask took", duration(result["mask_seconds"]), None),
+        ("Finding the mask took", duration(result.mask_seconds or 0), None),
     ]
-    shared = result["overlap"]
-    if shared:
-        told.append(("Overlap of the two masks", percent(shared["iou"]), None))
+    if result.overlap:
+        told.append(("Overlap of the two masks", percent(result.overlap.iou), None))
     for column, (name, value, delta) in zip(st.columns(len(told)), told, strict=True):
         column.metric(name, value, delta, delta_color="off")
-    if shared:
-        st.markdown(md(overlap_text(result)))
-    if told_of(result.get("chosen", "")):
-        st.caption(md(told_of(result["chosen"])))
+    if result.overlap and result.forget:
+        st.markdown(md(overlap_text(result.overlap, result.forget)))
+    if told_of(result.chosen):
+        st.caption(md(told_of(result.chosen)))
 
 
-def overlap_text(result: Mapping[str, Any]) -> str:
+def overlap_text(shared: Overlap, withheld: Withheld) -> str:
     """How much of the mask came from the forget set, as far as the overlap can say."""
-    shared, forget = result["overlap"], result["forget"]
-    what = f"class {', '.join(forget['classes'])}" if forget["classes"] else "the share to forget"
+    what = f"class {', '.join(withheld.classes)}" if withheld.classes else "the share to forget"
     return (
-        f"The strict mask and the one that saw {what} ({forget['images']:,} images) share {percent(shared['iou'])} of the "
-        f"weights that either keeps; two masks drawn at random would share {percent(shared['chance'])}. What they don't share is "
+        f"The strict mask and the one that saw {what} ({withheld.images:,} images) share {percent(shared.iou)} of the "
+        f"weights that either keeps; two masks drawn at random would share {percent(shared.chance)}. What they don't share is "
         "what the images, and the other course of training without them, changed. The strict one is in use."
     )
 
 
-def rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def rows(result: SparsifyResult) -> list[dict[str, Any]]:
     """One row a layer."""
     return [
-        {"layer": name, "weights": v["weights"], "kept": v["kept"], "gone, %": 100 * v["sparsity"]}
-        for name, v in result["layers"].items()
+        {"layer": name, "weights": v.weights, "kept": v.kept, "gone, %": 100 * v.sparsity}
+        for name, v in result.layers.items()
     ]
 
 
