@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.runs.table import list_key
+from unlearn_core.results.loading import of_record
 from unlearn_core.running import jobs
 from unlearn_core.running.watching import step_text
 from unlearn_core.store.runs import RunState, RunStore
@@ -120,7 +121,7 @@ def test_downloads_are_what_the_run_wrote(home: Path, open_page: OpenPage) -> No
     labels = [b.label.split(" (")[0] for b in app.get("download_button")]
     assert labels[:5] == ["Weights", "JSON", "CSV", "PNG", "Everything"]
     assert json.loads(card.json_bytes(store.result(run.id)))["kind"] == "unlearn"
-    assert card._picture(run)[:8] == b"\x89PNG\r\n\x1a\n"
+    assert card._picture(run, of_record(run))[:8] == b"\x89PNG\r\n\x1a\n"
     names = zipfile.ZipFile(io.BytesIO(store.export(run.id))).namelist()
     assert f"{run.id}/model.safetensors" in names and f"{run.id}/manifest.json" in names
 
