@@ -9,7 +9,8 @@ from pages.parts.before_after import tabs
 from pages.parts.text import md
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results import comparison
-from unlearn_core.results.verdicts import finding
+from unlearn_core.results.claims import reference_of
+from unlearn_core.results.verdicts import finding, headline
 from unlearn_core.unlearning.provenance import told
 from unlearn_core.unlearning.registry import REFERENCE, short_label
 from unlearn_core.words import duration, percent, points, signed
@@ -63,17 +64,7 @@ def _pickers(chosen: selection.Selection, keys: list[str]) -> tuple[str, str]:
 
 
 def _head(a: compared.Side, b: compared.Side) -> None:
-    plan = b.result.plan if a.key == compared.ORIGINAL else None
-    known = short_label(b.result.method)
-    control = b.result.controls.get(REFERENCE)
-    text = finding(
-        a.evaluation,
-        b.evaluation,
-        plan,
-        compared.num_channels(b),
-        what=known,
-        retrained=control.evaluation if control else None,
-    )
+    text = _sentence(a, b)
     facts, images = b.result.inputs, b.result.images
     tested = images.test + images.test_forget
     about = f"{facts.model} on {facts.data} · {tested:,} test images · seed {b.request['settings'].get('seed', 0)}"
@@ -85,6 +76,19 @@ def _head(a: compared.Side, b: compared.Side) -> None:
         st.caption(md(note))
     if compared.caution(a, b):
         st.warning(md(compared.caution(a, b)))
+
+
+def _sentence(a: compared.Side, b: compared.Side) -> str:
+    """What the run did to its own original; between two runs, what became of the second one's classes."""
+    if a.key == compared.ORIGINAL:
+        return headline(b.result, compared.num_channels(b), short_label(b.result.method))
+    reference = reference_of(b.result)
+    return finding(
+        a.evaluation,
+        b.evaluation,
+        what="Going from A to B",
+        retrained=reference.evaluation if reference else None,
+    )
 
 
 def _metrics(a: compared.Side, b: compared.Side) -> None:

@@ -12,7 +12,7 @@ from pages.parts.text import md
 from pages.parts.watch import followed
 from unlearn_core.errors import UnlearnError
 from unlearn_core.results import federation
-from unlearn_core.results.verdicts import finding
+from unlearn_core.results.verdicts import headline
 from unlearn_core.running.kinds.federated import DEEDS
 from unlearn_core.store.runs import RunRecord
 
@@ -56,10 +56,9 @@ def _head(run: Shown | None) -> None:
         frame.head("Federated", "No federated run has finished yet, so there is nothing to show of one.")
         return
     side = compared.side(run.record.id)
-    plan = side.result.plan
-    channels = compared.num_channels(side) if plan else 0
+    channels = compared.num_channels(side) if side.result.plan else 0
     label = f"Federated {DEEDS[run.result['action']]}"
-    text = finding(side.result.before, side.result.after, plan, channels, what=label)
+    text = headline(side.result, channels, label)
     frame.head("Federated", text, result.summary(run))
 
 

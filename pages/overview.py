@@ -17,8 +17,9 @@ from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.heatmap import SELECTION, heatmap_chart, heatmap_frame
 from unlearn_core.plots.overview import strip
 from unlearn_core.results import comparison
+from unlearn_core.results.claims import verdicts
 from unlearn_core.results.result import Forgetting
-from unlearn_core.results.verdicts import finding, verdicts
+from unlearn_core.results.verdicts import headline
 from unlearn_core.words import percent, signed
 
 CHART = "overview heatmap"
@@ -47,7 +48,7 @@ def _finding(facts: overview_facts.Facts) -> str:
     """What forgetting did, where a run is stored; else what the scores say; else what the card says."""
     run = facts.run
     if run:
-        return finding(run.before, run.after, run.plan, facts.num_channels)
+        return headline(run, facts.num_channels)
     if facts.stats:
         cls, channel = overview_facts.most_selective(facts.stats)
         layer = facts.stats.layers[-1]

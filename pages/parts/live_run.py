@@ -13,7 +13,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.ladder import ladder, loss
 from unlearn_core.results.loading import of_record
 from unlearn_core.results.result import Forgetting
-from unlearn_core.results.verdicts import finding
+from unlearn_core.results.verdicts import headline
 from unlearn_core.running import jobs
 from unlearn_core.running.curves import Curves, curves_of
 from unlearn_core.running.watching import glance, seconds_of_work
@@ -27,7 +27,6 @@ from unlearn_core.running.words import (
 )
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.beside import words_of
-from unlearn_core.unlearning.registry import REFERENCE
 from unlearn_core.words import duration
 
 _SHARE = (
@@ -101,11 +100,7 @@ def _succeeded(record: RunRecord, name: str) -> None:
         )
         return
     took = duration(seconds_of_work(record) or 0)
-    control = result.controls.get(REFERENCE)
-    told = finding(
-        result.before, result.after, result.plan, retrained=control.evaluation if control else None
-    )
-    st.success(f"**{name}** finished in {took}. {md(told)}")
+    st.success(f"**{name}** finished in {took}. {md(headline(result))}")
     if forgets(record):
         selection.link("pages/before_after.py", "See before and after", a="", b=record.id)
 

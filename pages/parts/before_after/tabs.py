@@ -16,8 +16,8 @@ from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.forget_retain import forget_retain
 from unlearn_core.plots.ladder import ladder
 from unlearn_core.results import comparison
+from unlearn_core.results.claims import came_back, verdicts
 from unlearn_core.results.result import Forgetting
-from unlearn_core.results.verdicts import came_back, verdicts
 from unlearn_core.unlearning.registry import REFERENCE, short_label
 from unlearn_core.words import signed
 

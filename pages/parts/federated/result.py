@@ -17,9 +17,9 @@ from pages.parts.federated.form import ROUNDS
 from pages.parts.text import md
 from unlearn_core.plots import race as races
 from unlearn_core.results import federation as rounds
+from unlearn_core.results.claims import against_random, came_back
 from unlearn_core.results.loading import result_from
 from unlearn_core.results.result import Forgetting
-from unlearn_core.results.verdicts import against_random, came_back
 from unlearn_core.running.orders import Order
 from unlearn_core.running.words import title_of
 from unlearn_core.store.runs import RunRecord

@@ -22,7 +22,7 @@ from unlearn_core.results.result import (
     TrainResult,
     UnlearnResult,
 )
-from unlearn_core.results.verdicts import finding
+from unlearn_core.results.verdicts import headline
 from unlearn_core.running.kinds.federated import DEEDS
 from unlearn_core.running.reproduce import command_line
 from unlearn_core.running.watching import seconds_of_work
@@ -30,7 +30,7 @@ from unlearn_core.running.words import STATES, again, forgets, next_step, title_
 from unlearn_core.store.files import read_json
 from unlearn_core.store.runs import RunRecord, RunState
 from unlearn_core.unlearning.provenance import told
-from unlearn_core.unlearning.registry import REFERENCE, short_label
+from unlearn_core.unlearning.registry import short_label
 from unlearn_core.words import duration, percent, size
 
 _LOG_BYTES = 20_000
@@ -98,15 +98,7 @@ def _outcome(record: RunRecord) -> None:
 
 
 def _unlearned(record: RunRecord, result: UnlearnResult) -> None:
-    control = result.controls.get(REFERENCE)
-    text = finding(
-        result.before,
-        result.after,
-        result.plan,
-        num_channels(side(record.id)),
-        what=short_label(result.method),
-        retrained=control.evaluation if control else None,
-    )
+    text = headline(result, num_channels(side(record.id)), short_label(result.method))
     st.markdown(f"**{md(text)}**")
     st.caption(md(f"{told(result.chosen)} {methods.batch_norms(result)}".strip()))
     for note in result.notes:
@@ -118,7 +110,7 @@ def _federated(record: RunRecord, result: FederatedResult) -> None:
     federation = result.federation
     channels = num_channels(side(record.id)) if result.plan else 0
     label = f"Federated {DEEDS[result.action]}"
-    st.markdown(f"**{md(finding(result.before, result.after, result.plan, channels, what=label))}**")
+    st.markdown(f"**{md(headline(result, channels, label))}**")
     sent = size(federation.bytes_down + federation.bytes_up)
     missing = len(federation.events)
     st.caption(
@@ -242,7 +234,7 @@ def _download(row: Any, label: str, make: Any, record: RunRecord, ending: str) -
 def _picture(record: RunRecord, result: Forgetting) -> bytes:
     from unlearn_core.plots.figure import result_png
 
-    text = finding(result.before, result.after, result.plan, num_channels(side(record.id)))
+    text = headline(result, num_channels(side(record.id)))
     ladder = comparison.ladder(result.before, result.ladder)
     return result_png(text, ladder, comparison.per_class(result.before, result.after))
 

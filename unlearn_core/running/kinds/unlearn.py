@@ -1,6 +1,7 @@
 """A run that makes a model forget, with controls beside it."""
 
 from unlearn_core.params import Setting, settings_of
+from unlearn_core.results.claims import alarm
 from unlearn_core.results.closeness import Measures
 from unlearn_core.results.evaluation import Evaluation
 from unlearn_core.results.result import Forgetting, Rung, UnlearnResult
@@ -12,7 +13,7 @@ from unlearn_core.workflows.requests import UnlearnRequest
 
 
 def table_of(result: Forgetting) -> str:
-    """The result of unlearning as a small table for a terminal."""
+    """The result of unlearning for a terminal: what it came to, and a small table."""
     rows: list[tuple[str, Evaluation | Rung | None]] = [
         ("before", result.before),
         ("pruned", result.pruned),
@@ -22,7 +23,7 @@ def table_of(result: Forgetting) -> str:
     titles = ("forget", "retain", "UA", "MIA", "RA", "TA")
     lines = [f"{'':26}{''.join(f'{title:>10}' for title in titles)}   (forget, retain: test accuracy)"]
     lines += [_line(name, tested) for name, tested in rows if tested]
-    return "\n".join([*lines, seconds(result.seconds), *result.notes])
+    return "\n".join([*filter(None, [alarm(result)]), *lines, seconds(result.seconds), *result.notes])
 
 
 def _line(name: str, tested: Evaluation | Rung) -> str:
