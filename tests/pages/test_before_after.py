@@ -34,7 +34,7 @@ def test_opens_on_the_newest_run_against_its_original(home: Path, open_page: Ope
     assert metrics["All others, test"] == f"{100 * result['after']['retain_test_accuracy']:.1f} %"
     assert metrics["Parameters"] == f"{result['size']['after']['parameters']:,}"
     pruned = sum(len(g["channels"]) * len(g["layers"]) for g in result["plan"]["groups"])
-    assert f"Pruning {pruned} of 172 channels took “3”" in texts(app).replace("\\", "")
+    assert f"Pruning {pruned} of 172 channels and fine-tuning took “3”" in texts(app).replace("\\", "")
 
 
 @pytest.mark.parametrize("tab", TABS)

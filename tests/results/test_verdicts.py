@@ -7,9 +7,10 @@ import pytest
 
 from unlearn_core.channels.pruning import PlannedGroup, PruningPlan
 from unlearn_core.intervals import Tally
+from unlearn_core.results.claims import came_back, come_back, verdicts
 from unlearn_core.results.evaluation import Evaluation, MembershipAttacks
 from unlearn_core.results.result import Control, Forgetting, Rung, UnlearnResult
-from unlearn_core.results.verdicts import came_back, come_back, finding, verdicts
+from unlearn_core.results.verdicts import finding, headline
 
 CLASSES = ("cat", "dog", "ship")
 
@@ -54,13 +55,17 @@ def test_the_finding_counts_channels_and_names_the_cost() -> None:
     text = finding(evaluation(98, 97, 99), evaluation(98, 60, 0), PLAN, 688)
     assert text == (
         "Pruning 7 of 688 channels took “ship” from 99.0 to 0.0 %; "
-        "cost “dog” −37.0 points (outside noise), others within noise."
+        "cost “dog” −37.0 points (outside noise), others within noise "
+        "(a loss shows from 7.0 points on together, from 8.0 points on in each alone)."
     )
 
 
 def test_the_finding_when_nothing_else_moved() -> None:
     text = finding(evaluation(98, 97, 99), evaluation(97, 97, 95), what="Fine-tuning")
-    assert text == "Fine-tuning took “ship” from 99.0 to 95.0 %; all other classes within noise."
+    assert text == (
+        "Fine-tuning took “ship” from 99.0 to 95.0 %; all other classes within noise "
+        "(a loss shows from 4.5 points on together, from 9.0 points on in each alone)."
+    )
 
 
 def test_the_finding_of_several_classes_and_in_the_present_tense() -> None:
@@ -188,7 +193,8 @@ def test_the_finding_of_a_random_share_names_its_target() -> None:
     text = finding(shared(1000), shared(960, test=97), what="SCRUB", retrained=shared(950))
     assert text == (
         "SCRUB left 96.0 % of the 1000 images to forget recognised (100.0 % before, 95.0 % after retraining) and took the "
-        "test accuracy from 98.0 to 97.0 %; all classes within noise."
+        "test accuracy from 98.0 to 97.0 %; all classes within noise "
+        "(a loss shows from 3.3 points on together, from 9.0 points on in each alone)."
     )
 
 
@@ -201,3 +207,94 @@ def test_a_method_that_prunes_nothing_is_not_called_pruning() -> None:
     outcome = replace(result(evaluation(98, 97, 0), fine_tune=evaluation(98, 97, 96)), method="scrub")
     texts = told(outcome)["good"]
     assert any("this method is what made it forget" in t for t in texts)
+
+
+def of_eight(right: int, training: int = 0) -> Evaluation:
+    """Eight test images of the class to forget, and 1,000 training images of it."""
+    rows = ((98, 2, 0), (0, 97, 3), (8 - right, 0, right))
+    return Evaluation(CLASSES, (2,), rows, Tally(training, 1000))
+
+
+def test_no_difference_on_few_images_is_not_called_as_well() -> None:
+    outcome = result(of_eight(0), random_prune=of_eight(3))
+    [text] = [t for t in told(outcome)["note"] if "random channels" in t]
+    assert text == (
+        "No difference to random channels at the same ratio is shown (37.5 % left against 0.0 %): "
+        "8 images can show differences from 50.0 points on."
+    )
+
+
+def test_a_class_is_gone_only_where_its_training_images_are_too() -> None:
+    outcome = result(of_eight(0, training=123))
+    assert "not forgotten: 0.0 % of 8 test images" in told(outcome)["bad"][0]
+    assert "12.3 % of 1,000 training images" in told(outcome)["bad"][0]
+    assert headline(outcome).startswith("“ship” is not forgotten: 0.0 % of 8 test images and 12.3 % of")
+
+
+def test_a_class_is_not_as_gone_as_after_retraining() -> None:
+    outcome = result(of_eight(0, training=40), retrain=of_eight(0))
+    assert told(outcome)["bad"][0].startswith("Not as gone as after retraining")
+
+
+def test_where_neither_forgot_fine_tuning_does_not_forget_as_well() -> None:
+    texts = told(result(evaluation(98, 97, 97), fine_tune=evaluation(98, 97, 97)))["bad"]
+    assert "Fine-tuning alone doesn't forget the class either (97.0 % left against 97.0 %)." in texts
+
+
+def test_a_method_that_did_not_forget_is_not_what_made_it_forget() -> None:
+    texts = told(result(evaluation(98, 97, 58), fine_tune=evaluation(98, 97, 96)))
+    assert not [t for tone in texts.values() for t in tone if "made it forget" in t]
+
+
+def test_a_class_that_was_never_gone_does_not_come_back() -> None:
+    assert come_back(result(evaluation(98, 97, 90), [0.4, 0.9])) is None
+
+
+def test_seconds_of_another_machine_are_not_compared() -> None:
+    outcome = result(evaluation(98, 97, 0), retrain=evaluation(97, 98, 0))
+    control = replace(outcome.controls["retrain"], stored=True)
+    texts = told(replace(outcome, controls={"retrain": control}))["good"]
+    assert not [t for t in texts if "times as" in t]
+
+
+def test_an_under_trained_reference_is_called_so_wherever_it_stands() -> None:
+    outcome = result(evaluation(98, 97, 0), retrain=evaluation(70, 70, 0))
+    reference = replace(outcome.controls["retrain"].evaluation, retain_train=Tally(736, 1000))
+    control = Control(evaluation=reference, seconds=20.0, params={"epochs": 12})
+    before = replace(outcome.before, retain_train=Tally(998, 1000))
+    texts = told(replace(outcome, before=before, controls={"retrain": control}))
+    assert any("under-trained: it recognises 73.6 %" in t and "12 epochs" in t for t in texts["bad"])
+    assert any("points above the under-trained retraining" in t for t in texts["good"])
+
+
+def test_losses_that_only_show_together_are_said() -> None:
+    names = tuple(f"c{i}" for i in range(10))
+
+    def digits(right: int) -> Evaluation:
+        rows = [[0] * 10 for _ in names]
+        for k in range(10):
+            rows[k][k], rows[k][(k + 1) % 10] = right, 36 - right
+        return Evaluation(names, (0,), tuple(map(tuple, rows)))
+
+    assert "all other classes together −8.3 points (outside noise), though none alone" in finding(
+        digits(36), digits(33)
+    )
+
+
+def test_fine_tuning_is_named_as_part_of_what_did_it() -> None:
+    outcome = replace(result(evaluation(98, 97, 0), [0.4, 0.0]), plan=PLAN)
+    assert headline(outcome, 688).startswith("Pruning 7 of 688 channels and fine-tuning took “ship”")
+
+
+def test_what_failed_comes_first_with_what_to_try() -> None:
+    outcome = replace(result(evaluation(98, 97, 60), [0.0, 0.6]), params={"ratio": 0.1, "epochs": 4})
+    assert headline(outcome).startswith(
+        "“ship” came back: 60.0 % of 100 test images still recognised. To try: "
+    )
+    assert "a larger ratio than 0.1 and fewer epochs than 4" in headline(outcome)
+
+
+def test_one_image_to_forget_can_show_nothing() -> None:
+    one = replace(shared(1000), forget_train=Tally(1, 1))
+    outcome = replace(of_share(one, one), before=one)
+    assert any("1 image can show no difference at all" in t for t in told(outcome)["note"])

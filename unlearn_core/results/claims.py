@@ -357,8 +357,11 @@ def share_is_hidden(result: Forgetting) -> Verdict | None:
         f"The membership attack takes {percent(ours.share)} of them for images never trained on, after "
         f"{name_of_reference(result)} {percent(theirs.share)}"
     )
+    if alike(ours, theirs, ALIKE):
+        text = f"{figures}: no difference outside noise, and alike to within {figure(ALIKE, 0)} points."
+        return Verdict("good", text)
     if within_noise(ours, theirs):
-        return Verdict("note", f"{figures}: no difference outside noise is shown; {sight(theirs)}.")
+        return Verdict("note", f"{figures}: no difference is shown; {sight(theirs)}.")
     return Verdict("bad", f"{figures}: it tells the two models apart.")
 
 
