@@ -11,7 +11,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.results import comparison
 from unlearn_core.results.claims import reference_of
 from unlearn_core.results.verdicts import finding, headline
-from unlearn_core.unlearning.provenance import told
+from unlearn_core.unlearning.provenance import sentence_of
 from unlearn_core.unlearning.registry import REFERENCE, short_label
 from unlearn_core.words import duration, percent, points, signed
 
@@ -70,8 +70,8 @@ def _head(a: compared.Side, b: compared.Side) -> None:
     about = f"{facts.model} on {facts.data} · {tested:,} test images · seed {b.request['settings'].get('seed', 0)}"
     origin = " · stored with the app" if b.key == compared.STORED else ""
     frame.head("Before / after", text, about + origin)
-    if told(b.result.chosen):
-        st.caption(md(f"{told(b.result.chosen)} {methods.batch_norms(b.result)}"))
+    if sentence_of(b.result.chosen):
+        st.caption(md(f"{sentence_of(b.result.chosen)} {methods.batch_norms(b.result)}"))
     for note in b.result.notes:
         st.caption(md(note))
     if compared.caution(a, b):

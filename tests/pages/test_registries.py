@@ -128,8 +128,8 @@ def toys(monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> RunStore:
     monkeypatch.setattr(start, "follow_new", follow_new)
     monkeypatch.setattr(jobs, "refresh", lambda store: ())
     # How fast this machine is, is not what is tested here.
-    monkeypatch.setattr("unlearn_core.unlearning.preview.step_seconds", lambda *args: 0.5)
-    monkeypatch.setattr("unlearn_core.unlearning.preview.answer_seconds", lambda *args: 0.001)
+    monkeypatch.setattr("unlearn_core.running.timing.step_seconds", lambda *args: 0.5)
+    monkeypatch.setattr("unlearn_core.running.timing.answer_seconds", lambda *args: 0.001)
     return store
 
 
@@ -147,6 +147,7 @@ def test_the_form_offers_a_method_with_its_settings_cautions_and_time(
     toys: RunStore, open_page: OpenPage
 ) -> None:
     app = open_page("forget", forget=["3"])
+    assert not app.exception
     assert any(
         "Toy method — teacher and student" in option for option in app.selectbox(key="forget method").options
     )
@@ -186,6 +187,7 @@ def test_lists_have_a_method_and_a_data_set(toys: RunStore, capsys: pytest.Captu
 
 def test_the_form_offers_a_sparsifier_with_its_settings_and_time(toys: RunStore, open_page: OpenPage) -> None:
     app = open_page("sparsity")
+    assert not app.exception
     app.segmented_control(key="sparsity view").set_value("Make a model sparse").run()
     by = app.selectbox(key="sparsify by")
     assert "Toy sparsifier" in by.options

@@ -4,7 +4,7 @@ import pytest
 
 from unlearn_core.params import build, plain
 from unlearn_core.sparsify.registry import SPARSIFIERS
-from unlearn_core.unlearning.provenance import CHOSEN, how_chosen, told
+from unlearn_core.unlearning.provenance import CHOSEN, how_chosen, sentence_of
 from unlearn_core.unlearning.registry import METHODS
 
 DEFAULTS = {"lr": 0.01, "epochs": 10, "precision": "auto"}
@@ -66,5 +66,5 @@ def test_the_papers_masks_took_more_epochs_than_ours() -> None:
 
 
 def test_every_word_is_explained() -> None:
-    assert all(told(word).startswith(f"Settings: {word} (") for word in CHOSEN)
-    assert told("") == ""
+    assert all(sentence_of(word).startswith(f"Settings: {word} (") for word in CHOSEN)
+    assert sentence_of("") == ""

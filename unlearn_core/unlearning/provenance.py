@@ -37,7 +37,7 @@ def how_chosen(
     return "recommended" if _same(values, defaults) else "by hand"
 
 
-def told(chosen: str) -> str:
+def sentence_of(chosen: str) -> str:
     """The word with its meaning, as a sentence; empty where nobody noted it."""
     return f"Settings: {chosen} ({CHOSEN[chosen]})." if chosen in CHOSEN else ""
 

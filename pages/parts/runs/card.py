@@ -29,7 +29,7 @@ from unlearn_core.running.watching import seconds_of_work
 from unlearn_core.running.words import STATES, again, forgets, next_step, title_of, when
 from unlearn_core.store.files import read_json
 from unlearn_core.store.runs import RunRecord, RunState
-from unlearn_core.unlearning.provenance import told
+from unlearn_core.unlearning.provenance import sentence_of
 from unlearn_core.unlearning.registry import short_label
 from unlearn_core.words import duration, percent, size
 
@@ -100,7 +100,7 @@ def _outcome(record: RunRecord) -> None:
 def _unlearned(record: RunRecord, result: UnlearnResult) -> None:
     text = headline(result, num_channels(side(record.id)), short_label(result.method))
     st.markdown(f"**{md(text)}**")
-    st.caption(md(f"{told(result.chosen)} {methods.batch_norms(result)}".strip()))
+    st.caption(md(f"{sentence_of(result.chosen)} {methods.batch_norms(result)}".strip()))
     for note in result.notes:
         st.warning(md(note))
     selection.link("pages/before_after.py", "See before and after", a="", b=record.id)

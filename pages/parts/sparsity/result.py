@@ -15,7 +15,7 @@ from unlearn_core.results.result import Overlap, SparsifyResult, Withheld
 from unlearn_core.running.curves import accuracy_by_rung
 from unlearn_core.running.words import title_of
 from unlearn_core.store.runs import RunRecord
-from unlearn_core.unlearning.provenance import told as told_of
+from unlearn_core.unlearning.provenance import sentence_of
 from unlearn_core.words import duration, figure, percent
 
 
@@ -61,8 +61,8 @@ def numbers(result: SparsifyResult) -> None:
         column.metric(name, value, delta, delta_color="off")
     if result.overlap and result.forget:
         st.markdown(md(overlap_text(result.overlap, result.forget)))
-    if told_of(result.chosen):
-        st.caption(md(told_of(result.chosen)))
+    if sentence_of(result.chosen):
+        st.caption(md(sentence_of(result.chosen)))
 
 
 def overlap_text(shared: Overlap, withheld: Withheld) -> str:
