@@ -7,8 +7,9 @@ import streamlit as st
 from pages.parts import frame, selection
 from pages.parts.measured import left_out, measured, origin
 from pages.parts.sparsity import bound, families, form, l1, queue, sweep
+from unlearn_core.experiments.families import Family, Series, levels, series_of
 from unlearn_core.experiments.study import Study
-from unlearn_core.experiments.sweep import Family, Series, effect, levels, nearest, series_of
+from unlearn_core.experiments.sweep import effect, nearest
 from unlearn_core.experiments.trial import STORED
 
 _USUAL = 0.95

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from unlearn_core.experiments.families import families, series_of
 from unlearn_core.experiments.grouping import DENSE
 from unlearn_core.experiments.pairing import AVERAGE
-from unlearn_core.experiments.sweep import families, floor_at, series_of, values_at
+from unlearn_core.experiments.sweep import floor_at, values_at
 from unlearn_core.experiments.table import table
 from unlearn_core.experiments.trial import Trial
 

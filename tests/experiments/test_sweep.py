@@ -5,21 +5,23 @@ from dataclasses import replace
 
 import pytest
 
+from unlearn_core.experiments.families import (
+    distinguishing,
+    families,
+    levels,
+    retrained_at,
+    series_of,
+    trials_at,
+)
 from unlearn_core.experiments.grouping import DENSE, Level, level_of
 from unlearn_core.experiments.sweep import (
     avg_gap,
     change,
     curves,
-    distinguishing,
     effect,
-    families,
     floor_at,
-    levels,
     missing,
     nearest,
-    retrained_at,
-    series_of,
-    trials_at,
     values_at,
 )
 from unlearn_core.experiments.table import table
@@ -169,10 +171,10 @@ def test_the_noise_floor_is_how_far_seeds_of_retraining_lie_apart(swept):
 
 def test_the_change_is_paired_by_seed(swept):
     found = change(swept, series(swept, "fine_tune"), SPARSE)
-    assert (found["dense"], found["sparse"]) == (pytest.approx(0.081), pytest.approx(0.021))
-    assert found["difference"] == pytest.approx(-0.06)
+    assert (found.dense, found.sparse) == (pytest.approx(0.081), pytest.approx(0.021))
+    assert found.difference.estimate == pytest.approx(-0.06)
     # The seeds shift both alike: their difference is the same to the last digit, so the interval is a point.
-    assert found["low"] == pytest.approx(found["high"]) and found["clear"]
+    assert found.difference.low == pytest.approx(found.difference.high) and found.clear
     assert change(swept, series(swept, "fine_tune"), Level(0.5, "omp")) is None
 
 

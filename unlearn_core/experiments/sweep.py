@@ -1,159 +1,27 @@
-"""Measures over sparsity: which trials belong on one axis, and what each method gives at each sparsity.
+"""Measures over sparsity: what each method gives at each sparsity, and what sparsity changes.
 
 Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, section 5.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from unlearn_core.experiments.grouping import (
-    DENSE,
-    Level,
-    Scenario,
-    dense_first,
-    grouped,
-    level_at,
-    level_of,
-    one_a_seed,
-    scenarios,
-    short,
-)
-from unlearn_core.experiments.pairing import AVERAGE, floor_of, measures_of, paired, references, standard
-from unlearn_core.experiments.trial import ORIGINAL, Trial, is_control
+from unlearn_core.experiments.families import Family, Series, levels, retrained_at, trials_at
+from unlearn_core.experiments.grouping import DENSE, Level, level_at, level_of
+from unlearn_core.experiments.pairing import AVERAGE, floor_of, measures_of, paired
+from unlearn_core.experiments.trial import Trial
 from unlearn_core.intervals import Mean, student
 from unlearn_core.results.closeness import MEASURES, to_retrain
 from unlearn_core.unlearning.registry import REFERENCE
 from unlearn_core.words import figure, signed, span, trimmed_percent
-
-Settings = tuple[tuple[str, str], ...]
-"""A method's settings as text, in order."""
 
 QUANTITIES = (*MEASURES, "seconds", "avg_gap")
 """What is drawn over sparsity: the four measures, run time, and the average gap to retraining."""
 
 STEPS = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
 """The sparsities that a whole sweep has."""
-
-
-@dataclass(frozen=True, eq=False)
-class Family:
-    """Trials that share a dense model and what is forgotten, so that they stand on one axis.
-
-    Attributes:
-        key: Its scenario's; of another draw of a random share, one of its own.
-        model: Name of the dense model.
-        base: Hash of the dense model's weights.
-        arch: Architecture.
-        data: Data set.
-        classes: Forgotten classes; empty for a random share.
-        fraction: Random share that is forgotten; 0 for classes.
-        draw: Seed of its draw; 0 for classes.
-        cells: The trials of each (method, settings, level), one a seed.
-        retrained: Every retrained model, by level.
-    """
-
-    key: str
-    model: str
-    base: str
-    arch: str
-    data: str
-    classes: tuple[str, ...]
-    fraction: float
-    draw: int
-    cells: Mapping[tuple[str, Settings, Level], tuple[Trial, ...]]
-    retrained: Mapping[Level, tuple[Trial, ...]]
-
-    @property
-    def trials(self) -> tuple[Trial, ...]:
-        """All of them."""
-        return tuple(t for cell in self.cells.values() for t in cell)
-
-    @property
-    def stored(self) -> bool:
-        """Whether some of them came with the app: their seconds are another machine's than those of one's own runs."""
-        return any(t.stored for t in self.trials)
-
-    @property
-    def forgets(self) -> str:
-        """What is forgotten, in words."""
-        if self.classes:
-            return f"class{'es' if len(self.classes) > 1 else ''} {', '.join(self.classes)}"
-        return f"a random {trimmed_percent(self.fraction)} of the images{f', draw {self.draw}' if self.draw else ''}"
-
-    @property
-    def label(self) -> str:
-        """Model and what is forgotten, in words."""
-        return f"{self.model}, forgetting {self.forgets}"
-
-
-@dataclass(frozen=True)
-class Series:
-    """One method under one choice of settings.
-
-    Attributes:
-        method: Name in the registry.
-        params: Its settings; empty for retraining, whose recipe is the model's.
-        usual: Whether, of this method's series, it has the most trials: the one to show without being asked.
-    """
-
-    method: str
-    params: Settings
-    usual: bool
-
-
-def families(trials: Iterable[Trial]) -> list[Family]:
-    """The trials by dense model and what is forgotten, those with the most sparsities first; what is twice counts once.
-
-    Clients' trials stand on no axis: they forget what is dealt to many, beside another retraining.
-    """
-    alone = [t for t in trials if not t.federated]
-    every = [_family(s.key, of_draw) for s in scenarios(alone) for of_draw in _draws(s)]
-    return sorted(every, key=lambda f: (-len(levels(f)), -len(f.trials), f.label))
-
-
-def swept(trials: Iterable[Trial]) -> list[Family]:
-    """The families of all that was measured; a study's trial goes before one's own run of the same seed.
-
-    A curve of seconds is one machine's, and a study's is the longer one.
-    """
-    return families(sorted(trials, key=lambda trial: not trial.stored))
-
-
-def levels(family: Family) -> list[Level]:
-    """All sparsities that something was measured at, the dense model first."""
-    return sorted({level for _, _, level in family.cells})
-
-
-def series_of(family: Family) -> list[Series]:
-    """Every method that was measured, retraining first, each under every choice of settings; the untouched model is left out."""
-    counts: dict[str, dict[Settings, int]] = defaultdict(lambda: defaultdict(int))
-    for (method, settings, _), cell in family.cells.items():
-        if not is_control(method):
-            counts[method][settings] += len(cell)
-    series = []
-    for method in sorted(counts, key=lambda m: (m != REFERENCE, m)):
-        ranked = sorted(counts[method], key=lambda settings: (-counts[method][settings], settings))
-        series += [Series(method, settings, settings == ranked[0]) for settings in ranked]
-    return series
-
-
-def distinguishing(one: Series, others: Sequence[Series]) -> dict[str, str]:
-    """The settings by which a series differs from others of its method."""
-    same = [dict(s.params) for s in others if s.method == one.method]
-    return {k: v for k, v in one.params if any(other.get(k) != v for other in same)}
-
-
-def trials_at(family: Family, series: Series, level: Level) -> tuple[Trial, ...]:
-    """One trial a seed."""
-    return family.cells.get((series.method, series.params, level), ())
-
-
-def retrained_at(family: Family, level: Level) -> tuple[Trial, ...]:
-    """The retrained models there, one a seed."""
-    return family.cells.get((REFERENCE, (), level), ())
 
 
 def avg_gap(family: Family, trial: Trial) -> float | None:
@@ -185,42 +53,67 @@ def floor_at(family: Family, level: Level) -> float | None:
 def curves(family: Family, series: Sequence[Series], names: Mapping[Series, str]) -> list[dict[str, Any]]:
     """One row a series, sparsity and quantity; what wasn't measured has none. Shares and gaps in per cent.
 
+    Retraining's gap is the noise floor, from 0 upwards.
+
     Args:
         family: Of the trials.
         series: Those to draw.
         names: What each is called.
     """
-    return [
-        {**_row(quantity, value), **_where(level), "series": names[one], "method": one.method}
-        for one in series
-        for level in levels(family)
-        for quantity, value in values_at(family, one, level).items()
-        if value.count
-    ]
+    rows = []
+    for one in series:
+        for level in levels(family):
+            for row in rows_at(family, one, level):
+                where = {"sparsity": 100 * level.sparsity, "sparsifier": level.sparsifier}
+                rows.append({**row, **where, "series": names[one]})
+    return rows
 
 
-def change(family: Family, series: Series, level: Level, quantity: str = "avg_gap") -> dict[str, Any] | None:
-    """A series' quantity at a sparsity against the dense model, seed by seed; None where one of them is missing.
+def rows_at(family: Family, series: Series, level: Level) -> list[dict[str, Any]]:
+    """One row a quantity of a series at one sparsity: `mean`, `low` and `high` in per cent or seconds, and `seeds`."""
+    values = values_at(family, series, level).items()
+    rows = [_row(quantity, value) for quantity, value in values if value.count]
+    floor = floor_at(family, level) if series.method == REFERENCE else None
+    if floor is not None:
+        ends = {"mean": 100 * floor, "low": 0.0, "high": 100 * floor}
+        rows.append({"quantity": "avg_gap", **ends, "seeds": len(trials_at(family, series, level))})
+    return [{**row, "method": series.method} for row in rows]
 
-    Returns:
-        dense, sparse: Means. difference: The mean of sparse less dense, with `low` and `high` of its 95 % interval, NaN
-        for fewer than two seeds in both. clear: Whether the interval leaves 0 out. seeds: How many are in both.
+
+@dataclass(frozen=True)
+class Change:
+    """A quantity of a series at a sparsity against the dense model, seed by seed.
+
+    Attributes:
+        dense: Its mean on the dense model, over the seeds that are in both.
+        sparse: Its mean on the sparse models.
+        difference: Sparse less dense.
     """
+
+    dense: float
+    sparse: float
+    difference: Mean
+
+    @property
+    def seeds(self) -> int:
+        """How many are in both."""
+        return self.difference.count
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval of the difference leaves 0 out."""
+        return 0.0 not in self.difference
+
+
+def change(family: Family, series: Series, level: Level, quantity: str = "avg_gap") -> Change | None:
+    """A series' quantity at a sparsity against the dense model; None where no seed was measured on both."""
     both = [_by_seed(family, series, where, quantity) for where in (DENSE, level)]
     shared = sorted(set(both[0]) & set(both[1]))
     if not shared:
         return None
     dense, sparse = ([side[s] for s in shared] for side in both)
-    moved = student([b - a for a, b in zip(dense, sparse, strict=True)])
-    return {
-        "dense": fmean(dense),
-        "sparse": fmean(sparse),
-        "difference": moved.estimate,
-        "low": moved.low,
-        "high": moved.high,
-        "clear": 0.0 not in moved,
-        "seeds": len(shared),
-    }
+    difference = student([b - a for a, b in zip(dense, sparse, strict=True)])
+    return Change(fmean(dense), fmean(sparse), difference)
 
 
 def missing(
@@ -245,23 +138,20 @@ def effect(family: Family, label: str, series: Series, level: Level) -> str:
     changed = change(family, series, level)
     if changed is None:
         return ""
-    dense, sparse = changed["dense"], changed["sparse"]
     where = f"At {trimmed_percent(level.sparsity)} sparsity"
-    move = "falls" if sparse < dense else "rises"
-    moves = f"{where} the gap of {label} to retraining {move} from {span(dense, sparse)} points"
-    seeds = changed["seeds"]
-    if seeds < 2:
-        return f"{moves}, by one seed: that may be chance."
-    if changed["clear"]:
-        return f"{moves} ({seeds} seeds, 95 % interval of the change {_span(changed)})."
-    return (
-        f"{where} the gap of {label} to retraining is {figure(sparse)} points against {figure(dense)} for the dense model: "
-        f"no clear change over {seeds} seeds (95 % interval {_span(changed)})."
+    move = "falls" if changed.sparse < changed.dense else "rises"
+    moves = (
+        f"{where} the gap of {label} to retraining {move} from {span(changed.dense, changed.sparse)} points"
     )
-
-
-def _span(changed: Mapping[str, Any]) -> str:
-    return f"{signed(100 * changed['low'])} to {signed(100 * changed['high'])}"
+    if changed.seeds < 2:
+        return f"{moves}, by one seed: that may be chance."
+    interval = f"{signed(100 * changed.difference.low)} to {signed(100 * changed.difference.high)}"
+    if changed.clear:
+        return f"{moves} ({changed.seeds} seeds, 95 % interval of the change {interval})."
+    return (
+        f"{where} the gap of {label} to retraining is {figure(changed.sparse)} points against {figure(changed.dense)} for the "
+        f"dense model: no clear change over {changed.seeds} seeds (95 % interval {interval})."
+    )
 
 
 def _by_seed(family: Family, series: Series, level: Level, quantity: str) -> dict[int, float]:
@@ -280,44 +170,3 @@ def _row(quantity: str, value: Mean) -> dict[str, Any]:
         "high": high,
         "seeds": value.count,
     }
-
-
-def _where(level: Level) -> dict[str, Any]:
-    return {"sparsity": 100 * level.sparsity, "sparsifier": level.sparsifier}
-
-
-def _draws(scenario: Scenario) -> list[list[Trial]]:
-    """The trials by draw of a random share: another draw forgets other images."""
-    by_draw: dict[int, list[Trial]] = defaultdict(list)
-    for trial in scenario.trials:
-        by_draw[trial.draw].append(trial)
-    return list(by_draw.values())
-
-
-def _family(scenario: str, trials: Sequence[Trial]) -> Family:
-    named, groups = dense_first(trials), grouped(trials)
-    key = short([scenario, named.draw]) if named.draw else scenario
-    about = (named.model, named.base, named.arch, named.data, named.classes, named.fraction, named.draw)
-    return Family(key, *about, _cells(groups), _by_level(references(groups)))
-
-
-def _cells(groups: Mapping[str, Sequence[Trial]]) -> dict[tuple[str, Settings, Level], tuple[Trial, ...]]:
-    """The configurations, one a seed wherever it was measured; retraining is one series, by the setting that counts."""
-    cells: dict[tuple[str, Settings, Level], list[Trial]] = defaultdict(list)
-    for trial in (t for members in groups.values() for t in members):
-        cells[trial.method, _settings(trial), level_of(trial)].append(trial)
-    return {key: tuple((standard if key[0] == REFERENCE else one_a_seed)(c)) for key, c in cells.items()}
-
-
-def _by_level(trials: Sequence[Trial]) -> dict[Level, tuple[Trial, ...]]:
-    by_level: dict[Level, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        by_level[level_of(trial)].append(trial)
-    return {level: tuple(there) for level, there in by_level.items()}
-
-
-def _settings(trial: Trial) -> Settings:
-    """The settings as text, to be compared; a retrained model's recipe comes with the model and isn't the method's."""
-    if trial.method in (REFERENCE, ORIGINAL):
-        return ()
-    return tuple(sorted((k, str(v)) for k, v in trial.params.items()))

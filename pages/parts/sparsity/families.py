@@ -4,15 +4,8 @@ from collections.abc import Iterable
 
 from pages.parts import models
 from pages.parts.selection import Selection
-from unlearn_core.experiments.sweep import (
-    Family,
-    Series,
-    distinguishing,
-    levels,
-    nearest,
-    series_of,
-    swept,
-)
+from unlearn_core.experiments.families import Family, Series, distinguishing, levels, series_of, swept
+from unlearn_core.experiments.sweep import nearest
 from unlearn_core.experiments.trial import Trial
 from unlearn_core.unlearning.registry import short_label
 

@@ -10,7 +10,8 @@ from pages.parts.forget import form
 from pages.parts.opened import store
 from pages.parts.sparsity.families import is_of
 from pages.parts.text import md
-from unlearn_core.experiments.sweep import STEPS, Family, missing
+from unlearn_core.experiments.families import Family
+from unlearn_core.experiments.sweep import STEPS, missing
 from unlearn_core.running.grid import MOST
 from unlearn_core.running.sweeps import Cells, Sweep
 from unlearn_core.sparsify.registry import SPARSIFIERS
