@@ -1,4 +1,4 @@
-"""Draws results and checks every sentence on them: `python benchmarks/sentences.py --draws 10000 --seed 0`.
+"""Draws results and checks every sentence on them: `python -m benchmarks.sentences --draws 10000 --seed 0`.
 
 The draws and the checker, which was written from the words of the sentences, are those of tests/results.
 """

@@ -129,7 +129,9 @@ def test_forget_cancel_forget_compare_reload(page, lethe_home, monkeypatch):
 
     page.goto(f"/before_after?model=bundled%3Adigits-vgg11&b={done.id}")
     title(page, "Before / after")
-    expect(page.get_by_text(re.compile(r"Pruning \d+ of \d+ channels took .3. from"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"Pruning \d+ of \d+ channels and fine-tuning took .3. from"))
+    ).to_be_visible()
     sentence = page.get_by_text(re.compile(r"Pruning \d+ of")).first.inner_text()
     page.reload()
     expect(page.get_by_text(sentence).first).to_be_visible()
