@@ -98,6 +98,8 @@ def _pick_model(chosen: selection.Selection) -> None:
             help="Bundled models, those that you opened, with the test accuracy that their card records.",
         )
         st.caption(f"Data set: {md(chosen.data)}")
+        if sentence := models.forgotten_of(chosen.model).sentence():
+            st.caption(md(sentence))
     selection.link("pages/open.py", "Your own model or data →")
 
 
@@ -113,7 +115,7 @@ def _pick_class(chosen: selection.Selection) -> None:
 
 
 def _pick_forget(chosen: selection.Selection) -> None:
-    names = models.classes_of(chosen.model)
+    names = models.classes_left(chosen.model)
     _synced("pick forget", list(chosen.forget))
 
     def mark(name: str) -> str:

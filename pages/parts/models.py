@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from unlearn_core.checkpoints import catalog
+from unlearn_core.data.forgotten import Forgotten, forgotten_by
 from unlearn_core.errors import UnlearnError
 from unlearn_core.home import home
 from unlearn_core.store.runs import RunStore
@@ -29,6 +30,20 @@ def card_of(reference: str) -> dict[str, Any]:
         return dict(catalog.read_header(catalog.path_of(reference))["card"])
     except UnlearnError:
         return {}
+
+
+def forgotten_of(reference: str) -> Forgotten:
+    """What a model was made to forget, as its card says; nothing where the card can't be read."""
+    try:
+        return forgotten_by(card_of(reference).get("facts", {}))
+    except UnlearnError:
+        return Forgotten()
+
+
+def classes_left(reference: str) -> tuple[str, ...]:
+    """The classes that a model can still be asked to forget."""
+    gone = forgotten_of(reference).classes
+    return tuple(name for name in classes_of(reference) if name not in gone)
 
 
 def classes_of(reference: str) -> tuple[str, ...]:

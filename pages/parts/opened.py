@@ -107,6 +107,8 @@ def dataset(selection: Selection) -> "Dataset":
 def opened(selection: Selection) -> Iterator[tuple["LoadedModel", "Dataset"]]:
     """The model and its data set, for this thread alone: hooks and modes of a shared model are shared too.
 
+    The training images are those that the model may still be trained on, as a run would take them.
+
     Raises:
         UnlearnError: The model or the data set can't be opened.
     """
@@ -114,7 +116,14 @@ def opened(selection: Selection) -> Iterator[tuple["LoadedModel", "Dataset"]]:
     # A digest of the data set, as hashing the images themselves takes long and streamlit would sample them.
     loaded, lock = _loaded(selection.model, _model_hash(selection.model), data.digest, data)
     with lock:
-        yield loaded, data
+        yield loaded, _left(loaded.digest, data.digest, loaded, data)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _left(model: str, data: str, _loaded: Any, _data: Any) -> "Dataset":
+    from unlearn_core.data.forgotten import forgotten_by, leave_out
+
+    return leave_out(_data, forgotten_by(_loaded.card.facts))
 
 
 def thumbnails(selection: Selection, indices: Sequence[int], part: str = "test") -> list[str]:

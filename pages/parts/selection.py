@@ -138,8 +138,9 @@ def _known(chosen: Mapping[str, Any]) -> dict[str, Any]:
         kept["data"] = chosen["data"]
     if chosen.get("cls") in names:
         kept["cls"] = chosen["cls"]
-    if "forget" in chosen and all(c in names for c in chosen["forget"]):
-        kept["forget"] = tuple(c for c in names if c in chosen["forget"])
+    left = models.classes_left(kept.get("model") or default_model())
+    if "forget" in chosen and all(c in left for c in chosen["forget"]):
+        kept["forget"] = tuple(c for c in left if c in chosen["forget"])
     for name in ("channel", "image"):
         if str(chosen.get(name, "")).isascii() and str(chosen.get(name, "")).isdigit():
             kept[name] = min(int(str(chosen[name])[:9]), 10**8)

@@ -32,7 +32,8 @@ def linear_task(n=400, forgotten=20):
     labels = torch.multinomial((x @ truth).softmax(1), 1, generator=generator)[:, 0]
     whole = ImageSet(images, labels, torch.arange(n))
     forget, retain = whole.select(torch.arange(forgotten)), whole.select(torch.arange(forgotten, n))
-    split = ForgetSplit(retain, forget, retain, forget, ("a", "b", "c"), (), "")
+    none = retain.select(torch.arange(0))
+    split = ForgetSplit(retain, forget, retain, forget, ("a", "b", "c"), (), "", none)
     model = Classifier(nn.Sequential(nn.Conv2d(3, 3, 2), nn.Flatten()), PLAIN)
     return model, Task(split, 0, silent, lambda rung, model: {}, lambda seed: copy.deepcopy(model)), whole
 
@@ -115,7 +116,8 @@ def test_woodbury_is_the_dense_solution_of_a_small_network(sparse):
     pictures = torch.randint(0, 256, (50, 3, 4, 4), generator=generator, dtype=torch.uint8)
     images = ImageSet(pictures, torch.randint(0, 3, (50,), generator=generator), torch.arange(50))
     forget, retain = images.select(torch.arange(5)), images.select(torch.arange(5, 50))
-    split = ForgetSplit(retain, forget, retain, forget, ("a", "b", "c"), (), "")
+    none = retain.select(torch.arange(0))
+    split = ForgetSplit(retain, forget, retain, forget, ("a", "b", "c"), (), "", none)
     model = small_network()
     keep = torch.rand(4, 3, 3, 3, generator=generator) < 0.5 if sparse else torch.ones(4, 3, 3, 3).bool()
     task = Task(split, 0, silent, lambda rung, m: {}, lambda seed: model, SparseMask({"0.weight": keep}))

@@ -10,12 +10,13 @@ from unlearn_core.models.inference import choose_device
 
 @pytest.fixture
 def opened(trained, colours, colour_card, monkeypatch):
-    """Makes `open_both` of a workflow module give the squares, and the trained network or a file's."""
+    """Makes a workflow module open the squares, and the trained network or a file's."""
 
     def install(module, path=None, card=colour_card):
         own = LoadedModel(copy.deepcopy(trained), card, None, digest_of(trained.net.state_dict()))
         loaded = open_model(path, device=choose_device("cpu")) if path else own
-        monkeypatch.setattr(module, "open_both", lambda *args: (colours, loaded))
+        opener = "open_for_training" if hasattr(module, "open_for_training") else "open_both"
+        monkeypatch.setattr(module, opener, lambda *args: (colours, loaded))
         return loaded
 
     return install

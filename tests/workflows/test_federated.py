@@ -9,6 +9,7 @@ import pytest
 
 from unlearn_core.attacks.answers import load_answers
 from unlearn_core.checkpoints.model_files import open_model
+from unlearn_core.data.forgotten import forgotten_by
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.outcome import OUTCOME
 from unlearn_core.federated.request import FederatedRequest
@@ -186,7 +187,16 @@ def test_what_cannot_be_done_is_said(settings, sentence, tmp_path):
         federated({"settings": {**TINY, **settings}}, tmp_path, silent)
 
 
-def test_an_already_pruned_model_is_refused(runs, tmp_path):
-    model = str(runs["unlearn"][1] / "model.safetensors")
-    with pytest.raises(UnlearnError, match="pruned already"):
-        federated({"settings": {**TINY, "model": model, "forget": "4"}}, tmp_path, silent)
+def test_a_pruned_model_forgets_another_class_and_the_first_stays_forgotten(runs, tmp_path):
+    first = open_model(runs["unlearn"][1] / "model.safetensors")
+    gone = forgotten_by(first.card.facts)
+    settings = {**TINY, "action": "unlearn", "model": str(runs["unlearn"][1] / "model.safetensors")}
+    result = federated({"settings": {**settings, "forget": "4"}}, tmp_path, silent)
+    second = open_model(tmp_path / "model.safetensors")
+    assert forgotten_by(second.card.facts).classes == (*gone.classes, "4")
+    assert second.plan.total > first.plan.total
+    assert result.after.forgotten_before == gone.indices(second.card.classes)
+    before = [k for k, name in enumerate(second.card.classes) if name in gone.classes]
+    assert all(row[k] == 0 for row in result.federation.holdings for k in before)
+    with pytest.raises(UnlearnError, match="stays forgotten"):
+        federated({"settings": {**settings, "forget": gone.classes[0]}}, tmp_path / "again", silent)

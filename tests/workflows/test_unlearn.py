@@ -9,6 +9,7 @@ from PIL import Image
 
 from unlearn_core.channels.activations import load_stats
 from unlearn_core.checkpoints.model_files import open_model, save_model
+from unlearn_core.data.forgotten import forgotten_by
 from unlearn_core.errors import UnlearnError
 from unlearn_core.progress import RunCancelled, silent
 from unlearn_core.running.kinds.registry import run_workflow
@@ -212,3 +213,36 @@ def test_a_pruned_model_is_trained_on_and_reopens(inputs, tmp_path):
     recipe = {"epochs": 1, "batch_size": 20, "augment": "none"}
     run_workflow("train", {"settings": settings, "recipe": recipe}, tmp_path / "more", silent)
     assert open_model(tmp_path / "more" / "model.safetensors").plan is not None
+
+
+def test_what_was_forgotten_stays_forgotten_over_requests(inputs, tmp_path):
+    """Every later training leaves it out: another class, a random share, a sparse model, training, retraining."""
+
+    def model_of(name):
+        return str(tmp_path / name / "model.safetensors")
+
+    ask(inputs, tmp_path / "one", controls="none")
+    two = ask({**inputs, "model": model_of("one")}, tmp_path / "two", forget="blue", controls="retrain")
+    assert two["after"]["forgotten_before"] == [1]
+    assert two["images"] == {"retain": 40, "forget": 40, "test": 20, "test_forget": 20}
+    assert two["after"]["retain_test_accuracy"] == two["after"]["per_class"][0]
+    assert two["controls"]["retrain"]["evaluation"]["per_class"][1:] == [0, 0]
+    assert any("Forgotten before" in note and "green" in note for note in two["notes"])
+    assert any("test images of green, forgotten before" in note for note in two["notes"])
+
+    share = {"forget": "", "fraction": 0.25, "method": "fine_tune", "controls": "none"}
+    three = ask({**inputs, "model": model_of("two")}, tmp_path / "three", params={"epochs": 1}, **share)
+    assert three["images"] == {"retain": 30, "forget": 10, "test": 20, "test_forget": 0}
+    (tmp_path / "sparse").mkdir()
+    sparsify = {"settings": {**inputs, "model": model_of("three")}, "params": {"epochs": 1, "rewind": "none"}}
+    run_workflow("sparsify", sparsify, tmp_path / "sparse", silent)
+    (tmp_path / "trained").mkdir()
+    settings = {"data": inputs["data"], "init": model_of("three"), "device": "cpu"}
+    run_workflow("train", {"settings": settings, "recipe": {"epochs": 1}}, tmp_path / "trained", silent)
+    for name in ("three", "sparse", "trained"):
+        opened = open_model(model_of(name))
+        forgotten = forgotten_by(opened.card.facts)
+        assert forgotten.classes == ("green", "blue")
+        assert len(forgotten.images) == 10
+    with pytest.raises(UnlearnError, match="stays forgotten"):
+        ask({**inputs, "model": model_of("three")}, tmp_path / "again", forget="green")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from unlearn_core.data.forgotten import forgotten_by
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.recipe import Recipe
 from unlearn_core.params import build
@@ -43,6 +44,12 @@ class _Card(msgspec.Struct):
     facts: dict[str, Any] = {}
 
 
+class _Forgotten(msgspec.Struct):
+    classes: Annotated[list[Name], Meta(max_length=100_000)]
+    images: Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/=]*$")]
+    known: bool = True
+
+
 class _Sparsity(msgspec.Struct):
     measured: Share
     method: Name = ""
@@ -70,7 +77,7 @@ def checked(card: Any, source: str) -> CheckedCard:
     """The card, with the facts that are known and sound.
 
     Raises:
-        UnlearnError: A part without which no model can be used is missing or wrong.
+        UnlearnError: A part without which no model can be used is missing or wrong, or the list of what it has forgotten is.
     """
     try:
         msgspec.convert(card, _Card)
@@ -82,6 +89,10 @@ def checked(card: Any, source: str) -> CheckedCard:
             f"The card in {source} is damaged ({error}); save or download the model again."
         ) from error
     stated = card.get("facts", {})
+    if (
+        "forgotten" in stated
+    ):  # without it training could bring something back: never left out like another fact
+        forgotten_by(stated)
     facts = {name: value for name, value in stated.items() if _is_fact(name, value, len(card["classes"]))}
     dropped = tuple(sorted(str(name)[:40] for name in stated if name not in facts))
     return CheckedCard({**card, "facts": facts}, dropped)
@@ -100,6 +111,8 @@ def is_plain(value: Any, depth: int = 0) -> bool:
 
 
 def _is_fact(name: str, value: Any, classes: int) -> bool:
+    if name == "forgotten":  # hashes of many images are long
+        return _is(_Forgotten, value)
     if not is_plain(value):
         return False
     if name == "per_class":
@@ -140,6 +153,7 @@ FACTS: Mapping[str, Callable[[Any], bool]] = {
     "sparsified_from": _of(Digest),
     "unlearned_from": _of(Digest),
     "forgot": _of(list[Name]),
+    "forgotten": _of(_Forgotten),
     "seconds": _of(Seconds),
     "device": _of(Name),
     "device_name": _of(Name),

@@ -47,6 +47,8 @@ class Dataset:
         digest: SHA-256 (hexadecimal) over classes, images and labels.
         notes: Sentences that a person should know: how it was split and resized, what was left
             out, what was found twice.
+        forgotten_classes: Labels that the model in use was made to forget before: none of their images is in `train`.
+        withheld: How many images are not in `train`, as that model was made to forget them before.
     """
 
     spec: DatasetSpec
@@ -55,6 +57,8 @@ class Dataset:
     test: ImageSet
     digest: str
     notes: tuple[str, ...]
+    forgotten_classes: tuple[int, ...] = ()
+    withheld: int = 0
 
 
 def image_set(images: UInt8[Tensor, "n 3 H W"], labels: Sequence[int]) -> ImageSet:
@@ -99,7 +103,7 @@ def _check_labels(part: ImageSet, num_classes: int, where: str) -> None:
 def _repeats(train: ImageSet, test: ImageSet) -> list[str]:
     """Notes on identical images: in both parts, and under several classes."""
     classes_of: dict[bytes, set[int]] = {}
-    train_prints, test_prints = _fingerprints(train), _fingerprints(test)
+    train_prints, test_prints = hashes_of(train), hashes_of(test)
     labels = [*train.labels.tolist(), *test.labels.tolist()]
     for print_, label in zip(train_prints + test_prints, labels, strict=True):
         classes_of.setdefault(print_, set()).add(label)
@@ -116,7 +120,7 @@ def _is_are(count: int) -> str:
     return " is" if count == 1 else "s are"
 
 
-def _fingerprints(part: ImageSet) -> list[bytes]:
-    """A hash of each image's pixels."""
+def hashes_of(part: ImageSet) -> list[bytes]:
+    """A hash of each image's pixels, 16 bytes, (N,)."""
     rows = part.images.contiguous().numpy()
     return [hashlib.blake2b(row, digest_size=16).digest() for row in rows]

@@ -10,6 +10,7 @@ import torch
 from unlearn_core.data.classes import class_index
 from unlearn_core.data.sets import Dataset, ImageSet
 from unlearn_core.errors import UnlearnError
+from unlearn_core.words import listed
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
@@ -37,11 +38,13 @@ class ForgetSplit:
     Attributes:
         retain: Training images that are kept.
         forget: Training images that are to be forgotten.
-        test: Test images of the retained classes; of all classes when a random share is forgotten.
+        test: Test images of the retained classes; of all that are left when a random share is forgotten.
         test_forget: Test images of the forgotten classes; empty when a random share is forgotten.
         classes: Class names in the order of the labels.
         forget_classes: Labels of the forgotten classes, ascending; empty when a random share is forgotten.
         digest: SHA-256 (hexadecimal) over the data set's digest and the forgotten positions.
+        test_before: Test images of the classes that the model was made to forget before.
+        forgotten_before: Labels of these classes, ascending.
     """
 
     retain: ImageSet
@@ -51,6 +54,8 @@ class ForgetSplit:
     classes: tuple[str, ...]
     forget_classes: tuple[int, ...]
     digest: str
+    test_before: ImageSet
+    forgotten_before: tuple[int, ...] = ()
 
 
 def split_dataset(dataset: Dataset, forget: ForgetSpec) -> ForgetSplit:
@@ -67,29 +72,35 @@ def split_dataset(dataset: Dataset, forget: ForgetSpec) -> ForgetSplit:
     labels = _forget_labels(dataset, forget.classes)
     marked = _of_classes(dataset.train, labels) if labels else _random_share(len(dataset.train), forget)
     hidden = _of_classes(dataset.test, labels)
+    before = _of_classes(dataset.test, dataset.forgotten_classes)
     _check_both_sides(marked, forget)
     return ForgetSplit(
         retain=dataset.train.select(~marked),
         forget=dataset.train.select(marked),
-        test=dataset.test.select(~hidden),
+        test=dataset.test.select(~hidden & ~before),
         test_forget=dataset.test.select(hidden),
         classes=dataset.classes,
         forget_classes=labels,
         digest=_split_digest(dataset, marked),
+        test_before=dataset.test.select(before),
+        forgotten_before=dataset.forgotten_classes,
     )
 
 
 def everything(dataset: Dataset) -> ForgetSplit:
     """The data set as a split of which nothing is to be forgotten; its digest is empty."""
     none = torch.arange(0)
+    before = _of_classes(dataset.test, dataset.forgotten_classes)
     return ForgetSplit(
         dataset.train,
         dataset.train.select(none),
-        dataset.test,
+        dataset.test.select(~before),
         dataset.test.select(none),
         dataset.classes,
         (),
         "",
+        dataset.test.select(before),
+        dataset.forgotten_classes,
     )
 
 
@@ -124,7 +135,12 @@ def stratified(
 
 def _forget_labels(dataset: Dataset, names: Sequence[str]) -> tuple[int, ...]:
     labels = sorted({class_index(dataset.classes, name) for name in names})
-    if len(labels) == len(dataset.classes):
+    again = [dataset.classes[k] for k in labels if k in dataset.forgotten_classes]
+    if again:
+        raise UnlearnError(
+            f"The model was made to forget {listed(again)} before, and it stays forgotten; name only classes that are left."
+        )
+    if len(labels) + len(dataset.forgotten_classes) == len(dataset.classes):
         raise UnlearnError(
             f"All classes are to be forgotten ({', '.join(dataset.classes)}); "
             "leave at least one to be retained."
@@ -157,5 +173,8 @@ def _check_both_sides(marked: torch.Tensor, forget: ForgetSpec) -> None:
 
 
 def _split_digest(dataset: Dataset, marked: torch.Tensor) -> str:
-    positions = dataset.train.indices[marked].numpy().astype("<i8")
-    return hashlib.sha256(bytes.fromhex(dataset.digest) + positions.tobytes()).hexdigest()
+    parts = [dataset.train.indices[marked]]
+    if dataset.withheld:  # what retraining has to leave out besides makes another split of it
+        parts.append(dataset.train.indices[~marked])
+    positions = b"|".join(part.numpy().astype("<i8").tobytes() for part in parts)
+    return hashlib.sha256(bytes.fromhex(dataset.digest) + positions).hexdigest()

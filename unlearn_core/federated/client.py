@@ -14,6 +14,7 @@ from unlearn_core.channels.activations import ActivationStats, collect, first_pe
 from unlearn_core.channels.pruning import plan_from_plain
 from unlearn_core.channels.surgery import Mask, mask_of, remove, silenced
 from unlearn_core.checkpoints.model_files import fresh_model
+from unlearn_core.data.forgotten import forgotten_by, marks
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.messages import (
@@ -69,6 +70,9 @@ def answer(question: Question, site: Site) -> Answer:
     """
     if question.kind not in ANSWERS:
         raise UnlearnError(f"Unknown question {question.kind!r}; a client answers: {', '.join(ANSWERS)}.")
+    # What the model was made to forget before plays no part in any answer.
+    gone = marks(site.images, forgotten_by(question.config), site.classes)
+    site = replace(site, images=site.images.select(~gone))
     arrays, config = ANSWERS[question.kind](question, site)
     return Answer(site.node, arrays, {**config, "exchange": question.config.get("exchange")})
 

@@ -17,6 +17,7 @@ from unlearn_core.checkpoints.model_files import (
     save_model,
 )
 from unlearn_core.data.classes import align_classes
+from unlearn_core.data.forgotten import Forgotten, forgotten_by, leave_out, marks, to_facts
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import ForgetSplit
@@ -61,8 +62,10 @@ def conduct(folder: Path, transport: Transport, report: Report) -> None:
     _require_possible(job.request)
     loaded = open_model(folder / START)
     dataset = align_classes(open_dataset(parse_dataset(job.request.data), report), loaded.card.classes)
-    server = Server(transport, rules_of(job.request), report, _dealt(job, dataset))
-    _Coordinator(folder, job, loaded, split_of(dataset, job.forget), server, report).run()
+    forgotten = forgotten_by(loaded.card.facts)
+    server = Server(transport, rules_of(job.request), report, _dealt(job, dataset, forgotten))
+    split = split_of(leave_out(dataset, forgotten), job.forget)
+    _Coordinator(folder, job, loaded, split, server, report).run()
 
 
 def _require_possible(request: FederatedRequest) -> None:
@@ -80,10 +83,12 @@ def _require_possible(request: FederatedRequest) -> None:
         )
 
 
-def _dealt(job: Job, dataset: Dataset) -> list[tuple[int, int]]:
-    """Images of each client's part, and those of them that it trains on."""
+def _dealt(job: Job, dataset: Dataset, forgotten: Forgotten) -> list[tuple[int, int]]:
+    """Images of each client's part that the model wasn't made to forget before, and those of them that it trains on."""
     labels, request = dataset.train.labels.numpy(), job.request
-    parts = draw(labels, request.clients, parse_partition(request.partition), seed=request.seed)
+    gone = marks(dataset.train, forgotten, dataset.classes).numpy()
+    drawn = draw(labels, request.clients, parse_partition(request.partition), seed=request.seed)
+    parts = [part[~gone[part]] for part in drawn]
     return [(len(part), int((~np.isin(labels[part], job.forget)).sum())) for part in parts]
 
 
@@ -118,7 +123,10 @@ class _Coordinator:
         # Before the last exchange: what was trained must not depend on who answers it.
         card = _final_card(self.job, self.loaded, self.global_model, self.ladder)
         save_model(
-            self.folder / "model.safetensors", self.global_model.classifier, card, self.global_model.plan
+            self.folder / "model.safetensors",
+            self.global_model.classifier,
+            card,
+            self.global_model.whole_plan,
         )
         self._write_outcome(self._tallies(state))
         remove_round(self.folder)
@@ -136,7 +144,8 @@ class _Coordinator:
     def _register(self) -> None:
         card = self.loaded.card
         images = fingerprint(card.classes, card.image_size)
-        self.server.register({"fingerprint": images, "forget": list(self.job.forget)})
+        left_out = to_facts(self.global_model.forgotten)
+        self.server.register({"fingerprint": images, "forget": list(self.job.forget), **left_out})
 
     def _prune(self) -> None:
         """Makes the plan of all clients' statistics, and the pruned model of the plan."""
@@ -213,7 +222,7 @@ class _Coordinator:
         record = {
             "ladder": to_plain(self.ladder.rungs),
             "seconds": self.ladder.seconds,
-            "plan": self.global_model.plain_plan,
+            "plan": plan_to_plain(self.global_model.plan) if self.global_model.plan else None,
             **self.server.journal.to_plain(),
         }
         save_round(self.folder, FinishedRound(self.loaded.digest, number, state, record))
@@ -243,6 +252,7 @@ def _final_card(job: Job, loaded: LoadedModel, model: GlobalModel, ladder: Ladde
     facts["federated"] = {name: getattr(job.request, name) for name in _ON_CARD}
     if job.forget:
         facts["forgot"] = [loaded.card.classes[k] for k in job.forget]
+        facts |= to_facts(model.forgotten | Forgotten(tuple(facts["forgot"])))
     if job.request.action == "unlearn":
         facts["unlearned_from"] = loaded.digest
     return replace(loaded.card, facts=facts)

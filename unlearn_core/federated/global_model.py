@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from unlearn_core.channels.activations import ActivationStats, tap_points
-from unlearn_core.channels.pruning import PruningPlan, plan_to_plain
+from unlearn_core.channels.pruning import PruningPlan, one_after_the_other, plan_to_plain
 from unlearn_core.channels.surgery import remove
 from unlearn_core.checkpoints.model_files import LoadedModel
+from unlearn_core.data.forgotten import forgotten_by, to_facts
 from unlearn_core.federated.client import example_for
 from unlearn_core.federated.messages import Arrays, Question, load_state, state_of, stats_to_arrays
 from unlearn_core.federated.validate import Schema, schema_of
@@ -30,13 +31,16 @@ class GlobalModel:
 
     Attributes:
         classifier: The network, cut where there is a plan.
-        plan: By which it was cut; None for a model that is whole.
+        plan: By which this run cut it; None before, and where nothing is pruned.
+        forgotten: What it was made to forget before: clients leave it out of every answer.
     """
 
     plan: PruningPlan | None
 
     def __init__(self, loaded: LoadedModel, images: Tensor, device: torch.device) -> None:
         self.classifier, self.plan = loaded.model.to(device), None
+        self.forgotten = forgotten_by(loaded.card.facts)
+        self._plan_before = loaded.plan
         self._card = card_to_plain(replace(loaded.card, facts={}))
         self._shape, self._device = images.shape[1:], device
 
@@ -46,9 +50,9 @@ class GlobalModel:
         return state_of(self.classifier.net)
 
     @property
-    def plain_plan(self) -> dict[str, Any] | None:
-        """The plan, JSON-ready."""
-        return plan_to_plain(self.plan) if self.plan else None
+    def whole_plan(self) -> PruningPlan | None:
+        """All channels that the network lacks, those that it began without included."""
+        return one_after_the_other(self._plan_before, self.plan)
 
     def load(self, state: Arrays) -> None:
         """Takes weights and statistics of the same network."""
@@ -66,7 +70,9 @@ class GlobalModel:
 
     def question(self, kind: str, state: Arrays, config: Mapping[str, Any]) -> Question:
         """A question to clients about these weights in this network."""
-        return Question(kind, state, {"card": self._card, "plan": self.plain_plan, **config})
+        plan = self.whole_plan
+        network = {"card": self._card, "plan": plan_to_plain(plan) if plan else None}
+        return Question(kind, state, {**network, **to_facts(self.forgotten), **config})
 
     def stats_schema(self, tap: str, classes: tuple[str, ...]) -> Schema:
         """What a client's statistics of this network must look like."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unlearn_core.channels.pruning import PruningPlan
 from unlearn_core.checkpoints.model_files import save_model
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.split import ForgetSpec, ForgetSplit, everything, split_dataset
@@ -36,9 +37,11 @@ class Job:
     forget: tuple[int, ...]
 
 
-def write_job(folder: Path, job: Job, model: Classifier, card: ModelCard) -> None:
-    """Puts into the folder all that `coordinator.conduct` needs."""
-    save_model(folder / START, model, card)
+def write_job(
+    folder: Path, job: Job, model: Classifier, card: ModelCard, plan: PruningPlan | None = None
+) -> None:
+    """Puts into the folder all that `coordinator.conduct` needs: the job, and the model with the channels that it lacks."""
+    save_model(folder / START, model, card, plan)
     write_json(
         folder / JOB,
         {

@@ -77,6 +77,8 @@ class Evaluation:
         forget_train: Training images to forget; None where they weren't evaluated.
         retain_train: Training images to keep; None where they weren't evaluated.
         mia: The membership attacks; None where none was made.
+        forgotten_before: Indices of classes that the model was made to forget by earlier requests: they are neither to
+            forget nor to keep.
 
     Paper: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934, section 4, of UA,
     RA and TA (unlearning, remaining and testing accuracy).
@@ -88,6 +90,7 @@ class Evaluation:
     forget_train: Tally | None = None
     retain_train: Tally | None = None
     mia: MembershipAttacks | None = left_out()
+    forgotten_before: tuple[int, ...] = left_out(())
 
     DERIVED: ClassVar = (
         "test_accuracy",
@@ -105,7 +108,7 @@ class Evaluation:
         k = len(self.classes)
         if len(self.confusion) != k or any(len(row) != k for row in self.confusion):
             raise ValueError(f"the confusion table is not {k} by {k}, as the classes are")
-        if not all(0 <= c < k for c in self.forget_classes):
+        if not all(0 <= c < k for c in (*self.forget_classes, *self.forgotten_before)):
             raise ValueError(f"a class to forget is none of the {k}")
 
     @property
@@ -183,8 +186,21 @@ class Evaluation:
         return Tally(self.confusion[k][k], sum(self.confusion[k]))
 
     def group_tally(self, forgotten: bool) -> Tally:
-        """Test images of the forgotten classes, or of all others."""
-        return together(t for k, t in enumerate(self.tallies) if (k in self.forget_classes) == forgotten)
+        """Test images of the classes to forget, or of those to keep."""
+        return together(
+            self.class_tally(k) for k in (self.forget_classes if forgotten else self.retained_classes)
+        )
+
+    @property
+    def retained_classes(self) -> tuple[int, ...]:
+        """Indices of the classes to keep, ascending."""
+        gone = {*self.forget_classes, *self.forgotten_before}
+        return tuple(k for k in range(len(self.classes)) if k not in gone)
+
+    @property
+    def before_tally(self) -> Tally:
+        """Test images of the classes that were forgotten before."""
+        return together(self.class_tally(k) for k in self.forgotten_before)
 
 
 def together(tallies: Iterable[Tally]) -> Tally:
@@ -199,12 +215,13 @@ def evaluation_of(
     tested: Predictions,
     forget: Tally | None = None,
     retain: Tally | None = None,
+    forgotten_before: tuple[int, ...] = (),
 ) -> Evaluation:
     """The evaluation that predictions on the test set amount to."""
     k = len(classes)
     counts = np.bincount(tested.labels * k + tested.predicted, minlength=k * k).reshape(k, k)
     confusion = tuple(tuple(row) for row in counts.tolist())
-    return Evaluation(classes, forget_classes, confusion, forget, retain)
+    return Evaluation(classes, forget_classes, confusion, forget, retain, forgotten_before=forgotten_before)
 
 
 def predictions(
@@ -248,14 +265,14 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
 
 def test_predictions(model: nn.Module, split: ForgetSplit, report: Report = silent) -> Predictions:
     """The model's answers for the whole test set, forgotten classes last."""
-    return joined([predictions(model, split.test, report), predictions(model, split.test_forget, report)])
+    return joined([predictions(model, p, report) for p in (split.test, split.test_forget, split.test_before)])
 
 
 def tabulate(
     split: ForgetSplit, tested: Predictions, forget: Tally | None = None, retain: Tally | None = None
 ) -> Evaluation:
     """The evaluation of a split's test set."""
-    return evaluation_of(split.classes, split.forget_classes, tested, forget, retain)
+    return evaluation_of(split.classes, split.forget_classes, tested, forget, retain, split.forgotten_before)
 
 
 def evaluate(model: nn.Module, split: ForgetSplit, report: Report = silent) -> Evaluation:

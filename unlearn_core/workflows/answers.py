@@ -28,12 +28,18 @@ _LOOKED_INTO = 100  # images of each class whose activations are kept
 
 @dataclass(frozen=True)
 class Answers:
-    """A model's answers; `test` holds the classes to keep, `test_forget` those to forget."""
+    """A model's answers on the classes to keep, those to forget (`test_forget`) and those forgotten before (`test_before`)."""
 
     retain: Predictions
     forget: Predictions
     test: Predictions
     test_forget: Predictions
+    test_before: Predictions
+
+    @property
+    def tested(self) -> Predictions:
+        """On the whole test set."""
+        return evaluation.joined([self.test, self.test_forget, self.test_before])
 
 
 def answers_of(model: Classifier, split: ForgetSplit, report: Report) -> Answers:
@@ -43,13 +49,13 @@ def answers_of(model: Classifier, split: ForgetSplit, report: Report) -> Answers
         forget=evaluation.predictions(model, split.forget, report, "evaluating the forget set"),
         test=evaluation.predictions(model, split.test, report),
         test_forget=evaluation.predictions(model, split.test_forget, report),
+        test_before=evaluation.predictions(model, split.test_before, report),
     )
 
 
 def evaluated(answers: Answers, split: ForgetSplit, report: Report) -> Evaluation:
     """The evaluation, with the membership attacks."""
-    tested = evaluation.joined([answers.test, answers.test_forget])
-    table = evaluation.tabulate(split, tested, answers.forget.tally(), answers.retain.tally())
+    table = evaluation.tabulate(split, answers.tested, answers.forget.tally(), answers.retain.tally())
     report(Progress("membership attack", 0, 1))
     attacks = all_attacks(
         _in_attack_order(answers.retain),
@@ -82,7 +88,7 @@ def keep_inside(
     folder: Path, when: str, model: Classifier, split: ForgetSplit, answers: Answers, report: Report
 ) -> None:
     """Stores the answers on the test images, and activations by class, of the model `before` or `after`."""
-    keep_predictions(folder, when, evaluation.joined([answers.test, answers.test_forget]))
+    keep_predictions(folder, when, answers.tested)
     sample = [
         s.select(torch.from_numpy(first_per_class(s.labels.numpy(), _LOOKED_INTO)))
         for s in (split.retain, split.forget)

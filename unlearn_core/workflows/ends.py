@@ -8,6 +8,7 @@ import torch
 
 from unlearn_core.checkpoints.model_files import LoadedModel, image_size_of, open_model
 from unlearn_core.data.classes import align_classes
+from unlearn_core.data.forgotten import forgotten_by, leave_out
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import ForgetSplit
@@ -35,6 +36,12 @@ def open_both(asked: Opening, report: Report) -> tuple[Dataset, LoadedModel]:
         device=choose_device(asked.device),
     )
     return align_classes(dataset, loaded.card.classes), loaded
+
+
+def open_for_training(asked: Opening, report: Report) -> tuple[Dataset, LoadedModel]:
+    """As `open_both`, without the training images that the model was made to forget."""
+    dataset, loaded = open_both(asked, report)
+    return leave_out(dataset, forgotten_by(loaded.card.facts)), loaded
 
 
 def inputs_of(dataset: Dataset, loaded: LoadedModel) -> Inputs:

@@ -14,6 +14,7 @@ from unlearn_core.channels.surgery import channel_groups
 from unlearn_core.checkpoints.model_files import LoadedModel, digest_of, fresh_model, open_model
 from unlearn_core.checkpoints.normalizing import own_normalization
 from unlearn_core.data.classes import align_classes, class_index
+from unlearn_core.data.forgotten import forgotten_by, leave_out, marks, to_facts
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import ForgetSplit
@@ -48,6 +49,7 @@ from unlearn_core.workflows.answers import (
     keep_predictions,
 )
 from unlearn_core.workflows.ends import conditions, images_of, inputs_of, names_in
+from unlearn_core.workflows.unlearn import still_forgotten
 
 USUAL_K = 50
 """Fewest images of a class that a client reports: membership was inferred with AUC 0.62 at 50, and 0.96 at two."""
@@ -75,14 +77,16 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> Feder
     require_flower()
     dataset, loaded, original = _start(asked, report)
     forget = _forgotten(asked, dataset)
-    split = split_of(dataset, forget)
-    parts = draw(
-        dataset.train.labels.numpy(), asked.clients, parse_partition(asked.partition), seed=asked.seed
-    )
-    held = holdings(dataset.train.labels.numpy(), parts, len(dataset.classes))
-    privacy, notes = _privacy(asked, held, getattr(params, "images_per_class", 0))
+    labels, forgotten = dataset.train.labels.numpy(), forgotten_by(loaded.card.facts)
+    split = split_of(leave_out(dataset, forgotten), forget)
+    gone = marks(dataset.train, forgotten, dataset.classes).numpy()
+    drawn = draw(labels, asked.clients, parse_partition(asked.partition), seed=asked.seed)
+    parts = tuple(part[~gone[part]] for part in drawn)
+    held = holdings(labels, parts, len(dataset.classes))
+    scored = np.delete(held, forgotten.indices(dataset.classes), axis=1)
+    privacy, notes = _privacy(asked, scored, getattr(params, "images_per_class", 0))
     job = Job(asked, params, plain(privacy), forget)
-    write_job(folder, job, loaded.model, loaded.card)
+    write_job(folder, job, loaded.model, loaded.card, loaded.plan)
     run_engine(asked.engine, folder, asked.clients, asked.seed, report, asked.superlink)
     outcome = read_outcome(folder)
     final = open_model(folder / "model.safetensors", device=choose_device(asked.device))
@@ -129,6 +133,8 @@ def federated(request: Mapping[str, Any], folder: Path, report: Report) -> Feder
         notes=(
             *loaded.notes,
             *dataset.notes,
+            *([forgotten.sentence()] if forgotten.sentence() else []),
+            *still_forgotten(before, after),
             *notes,
             *_own(outcome.members),
             *([_MEASURED_HERE] if here else [] if outcome.tallies else [_UNCOUNTED]),
@@ -184,12 +190,8 @@ def _start(asked: FederatedRequest, report: Report) -> tuple[Dataset, LoadedMode
     loaded = open_model(asked.model, dataset, normalize=asked.normalize, device=choose_device(asked.device))
     dataset = align_classes(dataset, loaded.card.classes)
     if asked.action == "retrain":
-        return dataset, _fresh(replace(loaded.card, facts={}), asked.seed), loaded
-    if loaded.plan:
-        raise UnlearnError(
-            f"{loaded.card.name} is pruned already, and clients get the plan for an unpruned model; "
-            "choose the model that it was made from, and forget all classes at once."
-        )
+        facts = to_facts(forgotten_by(loaded.card.facts))
+        return dataset, _fresh(replace(loaded.card, facts=facts), asked.seed), loaded
     return dataset, loaded, loaded
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from unlearn_core.channels.pruning import one_after_the_other, plan_to_plain
 from unlearn_core.checkpoints.model_files import LoadedModel, fresh_like, measured_facts, model_bytes
+from unlearn_core.data.forgotten import forgotten_by, forgotten_in, to_facts
 from unlearn_core.data.split import ForgetSplit
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier
@@ -157,6 +158,7 @@ class Parts:
             **measured_facts(outcome.model.net, tested.test_accuracy, tested.per_class),
             "unlearned_from": self.loaded.digest,
             "forgot": [self.split.classes[k] for k in self.split.forget_classes],
+            **to_facts(forgotten_by(self.loaded.card.facts) | forgotten_in(self.split)),
         }
         measured = mask_of_zeros(outcome.model.net).sparsity()
         if "sparsity" in facts:

@@ -9,6 +9,7 @@ from typing import Any
 
 from unlearn_core.checkpoints.catalog import scratch_recipe
 from unlearn_core.checkpoints.model_files import LoadedModel, fresh_like, measured_facts, save_model
+from unlearn_core.data.forgotten import forgotten_by, to_facts
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.split import ForgetSpec, ForgetSplit, everything, split_dataset
 from unlearn_core.errors import UnlearnError
@@ -34,7 +35,7 @@ from unlearn_core.sparsify.registry import find_sparsifier
 from unlearn_core.sparsify.sparsifier import Sparsifier
 from unlearn_core.sparsify.task import Found, SparseTask, Stages, train_under
 from unlearn_core.unlearning.provenance import how_chosen
-from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_both
+from unlearn_core.workflows.ends import conditions, inputs_of, names_in, open_for_training
 from unlearn_core.workflows.requests import SparsifyRequest
 
 
@@ -46,7 +47,7 @@ def sparsify(request: Mapping[str, Any], folder: Path, report: Report) -> Sparsi
     asked = build(SparsifyRequest, request["settings"])
     sparsifier = find_sparsifier(asked.sparsifier)
     started = time.perf_counter()
-    dataset, loaded = open_both(asked, report)
+    dataset, loaded = open_for_training(asked, report)
     split = _split(asked, dataset)
     params = sparsifier_params(sparsifier, request.get("params", {}), loaded)
     task = _task(asked, params, dataset, loaded, report, folder)
@@ -204,6 +205,7 @@ def _keep(
         "data_digest": dataset.digest,
         "seconds": result.seconds,
         "sparsified_from": loaded.digest,
+        **to_facts(forgotten_by(loaded.card.facts)),
         "sparsity": {
             "method": result.sparsifier,
             "asked": result.asked,

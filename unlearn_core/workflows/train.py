@@ -9,6 +9,7 @@ from typing import Any
 from unlearn_core.channels.pruning import PruningPlan
 from unlearn_core.checkpoints.model_files import fresh_model, measured_facts, open_model, save_model
 from unlearn_core.checkpoints.normalizing import own_normalization
+from unlearn_core.data.forgotten import forgotten_by, leave_out, to_facts
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import everything
@@ -33,6 +34,7 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> TrainResu
     dataset = open_dataset(parse_dataset(asked.data), report)
     device = choose_device(asked.device)
     model, card, plan = _start(asked, dataset)
+    dataset = leave_out(dataset, forgotten_by(card.facts))
     model.to(device)
     whole = everything(dataset)
     curve: list[Rung] = []
@@ -52,6 +54,7 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> TrainResu
     )
     final = evaluation.tabulate(whole, evaluation.predictions(model, dataset.test))
     facts = {
+        **card.facts,
         "command": request.get("command", ""),
         "recipe": plain(recipe),
         "seed": asked.seed,
@@ -67,10 +70,11 @@ def train(request: Mapping[str, Any], folder: Path, report: Report) -> TrainResu
 
 
 def _start(asked: TrainRequest, dataset: Dataset) -> tuple[Classifier, ModelCard, PruningPlan | None]:
-    """The model to train, from random weights or from another model; its card without facts; the channels it lacks."""
+    """The model to train, from random weights or from another one; its card, with what that one has forgotten; its plan."""
     if asked.init:
         loaded = open_model(asked.init, dataset, normalize=asked.normalize)
-        card = replace(loaded.card, name=asked.name, dataset=dataset.spec.name, facts={})
+        facts = to_facts(forgotten_by(loaded.card.facts))
+        card = replace(loaded.card, name=asked.name, dataset=dataset.spec.name, facts=facts)
         return loaded.model, card, loaded.plan
     spec = ModelSpec(asked.arch, len(dataset.classes), width=asked.width)
     normalization = parse_normalization(asked.normalize) or own_normalization(dataset.train.images)

@@ -14,6 +14,7 @@ from unlearn_core.models.inference import choose_device
 from unlearn_core.models.specs import ModelCard
 from unlearn_core.params import build, plain, settings_of
 from unlearn_core.progress import Report
+from unlearn_core.results.evaluation import Evaluation
 from unlearn_core.results.loading import from_plain
 from unlearn_core.results.result import Control, ForgetSet, Part, Sizes, UnlearnResult, pruned_rung, rung_of
 from unlearn_core.store.files import write_npz
@@ -21,8 +22,9 @@ from unlearn_core.unlearning.beside import shares_settings, usual_controls
 from unlearn_core.unlearning.method import Method
 from unlearn_core.unlearning.provenance import how_chosen
 from unlearn_core.unlearning.registry import find_method
+from unlearn_core.words import listed, percent
 from unlearn_core.workflows.answers import to_retrain
-from unlearn_core.workflows.ends import conditions, images_of, inputs_of, names_in, open_both
+from unlearn_core.workflows.ends import conditions, images_of, inputs_of, names_in, open_for_training
 from unlearn_core.workflows.parts import Parts
 from unlearn_core.workflows.requests import UnlearnRequest
 
@@ -35,7 +37,7 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> Unlearn
     method = find_method(asked.method)
     names = names_in(asked.controls) if asked.controls else usual_controls(method)
     controls = [find_method(name) for name in names]
-    dataset, loaded = open_both(asked, report)
+    dataset, loaded = open_for_training(asked, report)
     split = split_dataset(
         dataset, ForgetSpec(tuple(names_in(asked.forget)), asked.fraction, asked.share_seed)
     )
@@ -95,10 +97,27 @@ def unlearn(request: Mapping[str, Any], folder: Path, report: Report) -> Unlearn
         plan=main.plan,
         facts=main.facts,
         size=Sizes(before=before.size, after=main.size),
-        notes=(*loaded.notes, *dataset.notes, *_notes(main)),
+        notes=(
+            *loaded.notes,
+            *dataset.notes,
+            *still_forgotten(before.evaluation, main.evaluation),
+            *_notes(main),
+        ),
         inputs=inputs_of(dataset, loaded),
         **conditions(choose_device(asked.device), getattr(params, "precision", "float32")),
     )
+
+
+def still_forgotten(before: Evaluation, after: Evaluation) -> list[str]:
+    """What became of the classes that earlier requests named; no sentence where there are none."""
+    tally = after.before_tally
+    if not tally.total:
+        return []
+    names = listed([after.classes[k] for k in after.forgotten_before])
+    return [
+        f"Of the {tally.total} test images of {names}, forgotten before, {percent(tally.known_share)} are recognised now, "
+        f"{percent(before.before_tally.known_share)} before this run."
+    ]
 
 
 def _notes(part: Part) -> list[str]:

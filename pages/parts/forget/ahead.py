@@ -73,12 +73,12 @@ def _by_class(chosen: Selection, fraction: float, seed: int) -> list[dict[str, A
     from unlearn_core.data.split import ForgetSpec, split_dataset
 
     with opened(chosen) as (loaded, data):
-        return _counted(data.digest, fraction, seed, data, ForgetSpec, split_dataset)
+        return _counted(loaded.digest, data.digest, fraction, seed, data, ForgetSpec, split_dataset)
 
 
 @st.cache_resource(show_spinner="Drawing the share …", max_entries=64)
 def _counted(
-    digest: str, fraction: float, seed: int, _data: Any, _spec: Any, _split: Any
+    model: str, digest: str, fraction: float, seed: int, _data: Any, _spec: Any, _split: Any
 ) -> list[dict[str, Any]]:
     split = _split(_data, _spec((), fraction, seed))
     gone, all_ = split.forget.labels.tolist(), _data.train.labels.tolist()
