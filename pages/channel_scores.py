@@ -1,6 +1,5 @@
 """Channel scores: which channels of a layer speak for which class."""
 
-import numpy as np
 import streamlit as st
 
 from pages.parts import frame
@@ -14,6 +13,7 @@ from pages.parts.selection import choose, current, link
 from pages.parts.surveys import strips_of, survey_of
 from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS
+from unlearn_core.channels.ranking import strongest_class
 from unlearn_core.plots.channels import LAYER_SELECTION, activation_bars, layers_chart
 from unlearn_core.plots.heatmap import LABELS, SELECTION, heatmap_alt, heatmap_chart, heatmap_frame
 from unlearn_core.plots.printed import heatmap_png
@@ -140,7 +140,7 @@ def worked_score(view: View) -> None:
         st.latex(formula)
     st.markdown(views.explanation(view))
     means = view.means[:, cell.channel]
-    highest = view.stats.classes[int(np.nanargmax(means))]
+    highest = view.stats.classes[strongest_class(means)]
     st.altair_chart(
         activation_bars(means, view.stats.classes, cell.row, view.heatmap.forgotten),
         alt=f"Mean activation of channel {cell.channel} by class, highest for {highest}.",
@@ -162,7 +162,7 @@ def table(view: View) -> None:
     st.subheader(
         f"Channels by {LABELS[view.heatmap.metric].partition(':')[0]} for “{md(view.selection.cls)}”"
     )
-    channels = views.ranking(view)
+    channels = views.table(view)
 
     def picked() -> None:
         rows = st.session_state["scores_table"].get("selection", {}).get("rows", [])

@@ -140,7 +140,7 @@ def prediction(view: View) -> None:
         st.altair_chart(
             inked(probability_bars(view.seen.probabilities, names, view.label)),
             key="maps_answer",
-            alt=f"The model takes it for {names[int(view.seen.probabilities.argmax())]}.",
+            alt=f"The model takes it for {names[view.seen.answer]}.",
         )
 
 

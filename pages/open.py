@@ -236,7 +236,9 @@ def _unsaid_form() -> dict[str, Any]:
 def _table(file: Path, arch: str, classes: int) -> list[dict[str, str]]:
     """What differs from the chosen architecture, or what the file holds; nothing if it can't be read."""
     try:
-        return importing.differences_table(file, arch, classes) if arch else importing.tensors_table(file)
+        from unlearn_core.checkpoints.tables import difference_rows, tensor_rows
+
+        return difference_rows(file, arch, classes) if arch else tensor_rows(file)
     except UnlearnError:
         return []
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from pages.parts import frame, selection
@@ -11,7 +10,8 @@ from pages.parts.overview import facts as overview_facts
 from pages.parts.score_run import ask_for_scores
 from pages.parts.text import md
 from unlearn_core.channels.activations import ActivationStats
-from unlearn_core.channels.scoring import tf_idf
+from unlearn_core.channels.ranking import strongest_class
+from unlearn_core.channels.scoring import worked
 from unlearn_core.plots.channels import activation_bars
 from unlearn_core.plots.dumbbell import dumbbell, most_telling
 from unlearn_core.plots.heatmap import SELECTION, heatmap_chart, heatmap_frame
@@ -150,12 +150,9 @@ def _detail(
 ) -> None:
     channel = overview_facts.channel_of(chosen, stats)
     focus = stats.classes.index(chosen.cls)
-    scores = tf_idf(stats.mean(layer))
-    rank = int((scores[focus] > scores[focus, channel]).sum()) + 1
+    score, size = worked(stats, layer, focus, channel), stats.sums[layer].shape[1]
     st.subheader(f"Channel {channel}")
-    st.caption(
-        f"Number {rank} of {scores.shape[1]} for class {md(chosen.cls)} (TF-IDF {scores[focus, channel]:.4f})"
-    )
+    st.caption(f"Number {score.rank} of {size} for class {md(chosen.cls)} (TF-IDF {score.score:.4f})")
     if facts.maps is None:
         st.info(
             "Its maps on images are on the page Maps: they are computed there, from the model and the data."
@@ -166,7 +163,7 @@ def _detail(
     forgotten = [stats.classes.index(c) for c in chosen.forget]
     st.altair_chart(
         activation_bars(means, stats.classes, focus, forgotten),
-        alt=f"Mean activation of channel {channel}; highest for {stats.classes[np.nanargmax(means)]}.",
+        alt=f"Mean activation of channel {channel}; highest for {stats.classes[strongest_class(means)]}.",
     )
     selection.link("pages/feature_maps.py", "See it fire on any image →", layer=layer, channel=channel)
 
@@ -179,7 +176,7 @@ def _strips(maps: Any, stats: ActivationStats, focus: int, channel: int) -> None
         (others, "On the classes next in line"),
     ):
         st.caption(md(words))
-        values = maps.maps[rows, channel].astype(np.float32) * high / 255
+        values = maps.values(rows, channel)
         names = [stats.classes[k] for k in maps.labels[rows]]
         st.html(strip(maps.images[rows], values, names, high, channel))
     st.caption(

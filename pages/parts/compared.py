@@ -4,16 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from pages.parts.opened import store
 from pages.parts.selection import Selection
 from unlearn_core.channels.activations import ActivationStats, load_stats
 from unlearn_core.errors import UnlearnError
-from unlearn_core.results.evaluation import Evaluation
+from unlearn_core.results.evaluation import Evaluation, Predictions
 from unlearn_core.results.loading import result_from
+from unlearn_core.results.predictions import load_predictions
 from unlearn_core.results.result import Forgetting, Size
 from unlearn_core.running.words import forgets, title_of, when
 from unlearn_core.store.runs import RunState
@@ -112,13 +111,13 @@ def selection_of(chosen: Selection, which: Side) -> Selection:
     return replace(chosen, model=str(settings["model"]), data=str(settings["data"]))
 
 
-def predictions(which: Side) -> dict[str, NDArray[Any]]:
-    """The model's answers image by image: indices, labels, predicted, confidence of the true class.
+def predictions(which: Side) -> Predictions:
+    """The model's answers on the test images.
 
     Raises:
         UnlearnError: The run kept none.
     """
-    return _arrays(str(_file(which, f"predictions_{which.when}.npz")))
+    return _predictions(str(_file(which, f"predictions_{which.when}.npz")))
 
 
 def stats(which: Side) -> ActivationStats | None:
@@ -170,9 +169,8 @@ def _file(which: Side, name: str) -> Path:
 
 # A finished run's files never change, so that the path says the content.
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _arrays(path: str) -> dict[str, NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+def _predictions(path: str) -> Predictions:
+    return load_predictions(Path(path))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from pages.parts import models
 from pages.parts.text import md
+from unlearn_core.channels.ranking import by_score
 from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.data.sources import DATASETS
 from unlearn_core.workflows.pack import most_selective
@@ -164,7 +164,7 @@ def _filled(chosen: Mapping[str, Any]) -> Selection:
         scores = tf_idf(stats.mean(layer))
         cls = chosen.get("cls") or most_selective(stats)[0]
         if not 0 <= channel < scores.shape[1]:
-            channel = int(np.nanargmax(scores[stats.classes.index(cls)]))
+            channel = by_score(scores[stats.classes.index(cls)])[0]
     forget = tuple(chosen.get("forget", ()))
     a, b, image = chosen.get("a", ""), chosen.get("b", ""), int(chosen.get("image", -1))
     scenario, rows = chosen.get("scenario", ""), tuple(chosen.get("rows", ()))

@@ -2,19 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 
 from pages.parts.opened import dataset, opened
 from pages.parts.selection import Selection
-from unlearn_core.plots.tiles import image_uri
+from unlearn_core.channels.survey_size import affordable
+from unlearn_core.plots.tiles import strip_uri
 
 if TYPE_CHECKING:
     from unlearn_core.channels.feature_maps import ImageMaps, Survey
-
-_MOST_BYTES = 256 * 1024**2
-_MOST_IMAGES = 1_500
-_LEAST_PER_CLASS = 10
 
 
 def survey_of(selection: Selection, layer: str, tap: str = "bn_relu") -> "Survey":
@@ -28,7 +24,7 @@ def survey_of(selection: Selection, layer: str, tap: str = "bn_relu") -> "Survey
             name: maps.shape
             for name, maps in _first_maps(loaded.digest, data.digest, tap, loaded, data).maps.items()
         }
-        layers = _affordable(shapes, layer, len(data.classes), len(data.test))
+        layers = affordable(shapes, layer, len(data.classes), len(data.test))
         return _survey(loaded.digest, data.digest, tap, layers, loaded, data)
 
 
@@ -36,16 +32,6 @@ def maps_of(selection: Selection, key: str, image: Any, tap: str = "bn_relu") ->
     """The maps of one image, uint8 (3, H, W), in every layer; `key` names the image's content or place."""
     with opened(selection) as (loaded, data):
         return _maps(loaded.digest, data.digest, tap, key, loaded, image)
-
-
-def sample_size(num_classes: int, num_images: int) -> int:
-    """How many test images a survey reads of each class, at most."""
-    return min(num_images, max(_LEAST_PER_CLASS, min(100, _MOST_IMAGES // max(1, num_classes))))
-
-
-def pixels_of(image: Any) -> np.ndarray:
-    """A tensor (3, H, W) as an array (H, W, 3)."""
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
 def strips_of(
@@ -72,9 +58,7 @@ def _strips(
 
     means = _survey.layers[layer].means
     tops = [_survey.indices[top_images(means, channel, count)] for channel in channels]
-    return [
-        image_uri(np.concatenate([pixels_of(_data.test.images[int(i)]) for i in top], axis=1)) for top in tops
-    ]
+    return [strip_uri([_data.test.images[int(i)] for i in top]) for top in tops]
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -88,23 +72,9 @@ def _first_maps(model: str, data: str, tap: str, loaded: Any, dataset: Any) -> "
     return _maps(model, data, tap, "test 0", loaded, dataset.test.images[0])
 
 
-def _affordable(
-    shapes: dict[str, tuple[int, ...]], layer: str, num_classes: int, num_images: int
-) -> tuple[str, ...]:
-    """All layers, or only the one in view where all would take too much memory."""
-    from unlearn_core.channels.feature_maps import survey_bytes
-
-    images = min(num_images, num_classes * sample_size(num_classes, num_images))
-    return tuple(shapes) if survey_bytes(shapes, images, num_classes) <= _MOST_BYTES else (layer,)
-
-
 @st.cache_resource(show_spinner="Reading the channels on test images …", max_entries=6)
 def _survey(model: str, data: str, tap: str, layers: tuple[str, ...], _loaded: Any, _data: Any) -> "Survey":
-    import torch
+    from unlearn_core.channels.feature_maps import survey, survey_sample
 
-    from unlearn_core.channels.activations import first_per_class
-    from unlearn_core.channels.feature_maps import survey
-
-    count = sample_size(len(_data.classes), len(_data.test))
-    sample = _data.test.select(torch.from_numpy(first_per_class(_data.test.labels.numpy(), count)))
+    sample = survey_sample(_data.test, len(_data.classes))
     return survey(_loaded.model, sample, len(_data.classes), layers, tap=tap)

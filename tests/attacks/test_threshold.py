@@ -9,9 +9,11 @@ import pytest
 from unlearn_core.attacks.threshold import (
     attack,
     auc_difference,
+    even_bins,
     histogram,
     rates,
     roc,
+    sides,
     slider_steps,
     threshold_curve,
 )
@@ -158,3 +160,13 @@ def test_a_thinned_curve_keeps_its_best_threshold():
     whole, thin = threshold_curve(members, others, points=10**6), threshold_curve(members, others, points=50)
     assert len(thin.thresholds) <= 51 < len(whole.thresholds)
     assert thin.advantage[thin.best] == whole.advantage[whole.best]
+
+
+def test_the_sides_of_a_threshold_by_distance() -> None:
+    below, beyond = sides(np.array([0.0, 3.0, 1.0, 2.0, 5.0]), 2.0)
+    assert (below, beyond) == ([2, 0], [3, 1, 4])
+    assert sides(np.array([1.0]), 2.0) == ([0], [])
+
+
+def test_even_bins_meet_the_ends() -> None:
+    assert even_bins(-1.0, 1.0, 4).tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]

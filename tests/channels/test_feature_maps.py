@@ -14,9 +14,9 @@ from unlearn_core.channels.feature_maps import (
     most_confident,
     scale_range,
     survey,
-    survey_bytes,
     top_images,
 )
+from unlearn_core.channels.survey_size import survey_bytes
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier

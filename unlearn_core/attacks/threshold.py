@@ -151,6 +151,18 @@ def slider_steps(low: float, high: float, best: float) -> list[float]:
     return sorted([*even[apart].tolist(), best])
 
 
+def sides(values: Values, threshold: float) -> tuple[list[int], list[int]]:
+    """Positions of the values below a threshold, and of those from it on; each side by distance, the nearest first."""
+    by_distance = np.argsort(np.abs(values - threshold), kind="stable")
+    beyond = values[by_distance] >= threshold
+    return by_distance[~beyond].tolist(), by_distance[beyond].tolist()
+
+
+def even_bins(low: float, high: float, count: int) -> Values:
+    """The edges of so many bins of one width."""
+    return np.linspace(low, high, count + 1)
+
+
 def histogram(values: Values, edges: Values) -> list[dict[str, float]]:
     """One row a bin that holds images: its ends, how many and which share of all; the outer bins take what lies beyond."""
     counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]

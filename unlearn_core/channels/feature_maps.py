@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unlearn_core.channels.activations import TapPoint, tap_points, tapped
+from unlearn_core.channels.activations import TapPoint, first_per_class, tap_points, tapped
+from unlearn_core.channels.survey_size import CLASS_MAP_SIDE, sample_size
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.inference import device_of, evaluating
@@ -21,9 +22,6 @@ SCALES: Mapping[str, str] = {
     "layer": "one maximum for the layer: channels compare",
     "network": "one maximum for the whole network: layers compare",
 }
-
-CLASS_MAP_SIDE = 32
-"""Mean maps by class are pooled to at most this many pixels a side: K of them are kept for every channel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +35,11 @@ class ImageMaps:
 
     maps: Mapping[str, NDArray[np.float32]]
     probabilities: NDArray[np.float32]
+
+    @property
+    def answer(self) -> int:
+        """The class that the model takes it for."""
+        return int(self.probabilities.argmax())
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,13 +157,10 @@ def survey(
     return Survey(by_layer, _softmax(torch.cat(outputs)), images.labels.numpy(), images.indices.numpy())
 
 
-def survey_bytes(shapes: Mapping[str, tuple[int, ...]], num_images: int, num_classes: int) -> int:
-    """What a survey of layers whose maps have these shapes (C, H, W) keeps in memory, in bytes."""
-    cells = (
-        c * (num_images + num_classes * min(h, CLASS_MAP_SIDE) * min(w, CLASS_MAP_SIDE))
-        for c, h, w in shapes.values()
-    )
-    return 4 * sum(cells)
+def survey_sample(images: ImageSet, num_classes: int) -> ImageSet:
+    """The images that a survey reads: the first of each class, as many as there is time for."""
+    count = sample_size(num_classes, len(images))
+    return images.select(torch.from_numpy(first_per_class(images.labels.numpy(), count)))
 
 
 def scale_range(maps: Mapping[str, NDArray[np.float32]], layer: str, channel: int, scale: str) -> Range:

@@ -99,13 +99,16 @@ def channel_scores(stats: ActivationStats, metric: str = "tf_idf") -> ChannelSco
     """
     if metric not in METRICS:
         raise UnlearnError(f"Unknown score {metric!r}; choose one of: {', '.join(METRICS)}.")
-    present = stats.counts > 0
-    by_layer = {}
-    for layer in stats.layers:
-        scores = np.full(stats.sums[layer].shape, np.nan)
-        scores[present] = METRICS[metric](stats.mean(layer)[present])
-        by_layer[layer] = scores
+    by_layer = {layer: scores_in(stats, layer, metric) for layer in stats.layers}
     return ChannelScores(stats.classes, metric, by_layer)
+
+
+def scores_in(stats: ActivationStats, layer: str, metric: str = "tf_idf") -> Array:
+    """The scores of one layer by a key of `METRICS`, (K, C); NaN for a class without images."""
+    present = stats.counts > 0
+    scores = np.full(stats.sums[layer].shape, np.nan)
+    scores[present] = METRICS[metric](stats.mean(layer)[present])
+    return scores
 
 
 def require_images(stats: ActivationStats, targets: Sequence[int], minimum: int = LEAST_IMAGES) -> None:

@@ -25,6 +25,12 @@ def save_client_stats(path: Path, parts: Mapping[int, ActivationStats]) -> None:
     write_npz(path, {"clients": np.array(list(parts)), "counts": counts, **sums})
 
 
+def layers_in(path: Path) -> tuple[str, ...]:
+    """The layers that clients reported, in the order of the forward pass."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return tuple(name.removeprefix(_SUMS) for name in arrays.files if name.startswith(_SUMS))
+
+
 def load_client_stats(path: Path, classes: Sequence[str], tap: str) -> dict[int, ActivationStats]:
     """What `save_client_stats` wrote, by client.
 

@@ -31,6 +31,12 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def devices() -> list[str]:
+    """The devices of this machine, the fastest first."""
+    cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return [*cards, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+
+
 def exact_device(device: torch.device) -> torch.device:
     """Where float64 is computed for a model on that device: there, but for MPS, which knows no float64, on the CPU."""
     return torch.device("cpu") if device.type == "mps" else device

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from unlearn_core.channels.ranking import by_score
 from unlearn_core.plots.colors import ACCENT, QUIET, SEQUENTIAL
 
 SELECTION = "cell"
@@ -49,11 +50,6 @@ class Heatmap:
     cell: tuple[int, int]
     pruned: Collection[int]
     dead: Collection[int]
-
-
-def ranked(scores: NDArray[np.float64]) -> list[int]:
-    """Channels by one class's scores (C,), highest first, ties to the lower number; NaN is last."""
-    return [int(c) for c in np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")]
 
 
 def columns_a_page(num_classes: int) -> int:
@@ -107,7 +103,7 @@ def heatmap_frame(heatmap: Heatmap) -> pd.DataFrame:
 
 def heatmap_alt(heatmap: Heatmap, layer: str) -> str:
     """What is to be seen, in a sentence."""
-    best = ranked(heatmap.values[heatmap.focus])[0]
+    best = by_score(heatmap.values[heatmap.focus])[0]
     value = heatmap.values[heatmap.focus, best]
     return (
         f"Heatmap of {LABELS[heatmap.metric]} in {layer}: {len(heatmap.classes)} classes by {len(heatmap.channels)} channels, "

@@ -17,6 +17,7 @@ from unlearn_core.results import closeness as measures
 from unlearn_core.results import evaluation
 from unlearn_core.results.closeness import Closeness, ToRetrain
 from unlearn_core.results.evaluation import Evaluation, Predictions
+from unlearn_core.results.predictions import save_predictions
 from unlearn_core.results.result import MeasuredModel, Part
 from unlearn_core.store.files import write_npz
 
@@ -80,8 +81,7 @@ def keep_membership(path: Path, answers: Answers) -> None:
 
 def keep_predictions(folder: Path, when: str, tested: Predictions) -> None:
     """Stores the answers on the test images, image by image, of the model `before` or `after`."""
-    names = ("indices", "labels", "predicted", "confidence")
-    write_npz(folder / f"predictions_{when}.npz", {name: getattr(tested, name) for name in names})
+    save_predictions(folder / f"predictions_{when}.npz", tested)
 
 
 def keep_inside(

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from unlearn_core.channels.feature_maps import SCALES, image_maps, scale_range
+from unlearn_core.channels.responses import peaks
 from unlearn_core.data.images import decode_image
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.split import ForgetSpec, split_dataset
@@ -70,12 +71,8 @@ def draw_maps(asked: MapsRequest, report: Report) -> bytes:
             f"There is no convolution {asked.layer!r}; this model has: {', '.join(found.maps)}."
         )
     maps = found.maps[asked.layer]
-    high = (
-        maps.max(axis=(1, 2))
-        if asked.scale == "unit"
-        else scale_range(found.maps, asked.layer, 0, asked.scale).high
-    )
-    best = int(found.probabilities.argmax())
+    high = peaks(maps) if asked.scale == "unit" else scale_range(found.maps, asked.layer, 0, asked.scale).high
+    best = found.answer
     caption = (
         f"{told}; the model answers {dataset.classes[best]} with {percent(float(found.probabilities[best]))}"
     )

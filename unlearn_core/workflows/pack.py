@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,17 @@ class PackedMaps:
     indices: NDArray[np.int64]
     maps: NDArray[np.uint8]
     scale: NDArray[np.float32]
+
+    def of_class(self, k: int) -> list[int]:
+        """The places of a class's images."""
+        return [int(i) for i in np.flatnonzero(self.labels == k)]
+
+    def values(self, places: Sequence[int], channel: int) -> NDArray[np.float32]:
+        """A channel's rectified maps of some of the images, (n, h, w)."""
+        values: NDArray[np.float32] = (
+            self.maps[places, channel].astype(np.float32) * self.scale[channel] / 255
+        )
+        return values
 
 
 @dataclass(frozen=True)

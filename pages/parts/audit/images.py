@@ -1,8 +1,6 @@
 """The images on each side of the threshold."""
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from pages.parts import compared, selection
 from pages.parts.audit.data import Audited
@@ -12,6 +10,7 @@ from pages.parts.text import md
 from unlearn_core.attacks.answers import ModelAnswers
 from unlearn_core.attacks.contests import Contest
 from unlearn_core.attacks.signals import Signal, confidence_text
+from unlearn_core.attacks.threshold import sides
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.gallery import Tile, gallery
 
@@ -66,9 +65,8 @@ def _wall(
     nearest: bool,
 ) -> None:
     values = signal.of(answers[part])
-    places = np.flatnonzero((values >= threshold) == beyond)
-    ranked = places[np.argsort(np.abs(values[places] - threshold), kind="stable")]
-    rows = (ranked if nearest else ranked[::-1])[:_MOST]
+    places = sides(values, threshold)[beyond]
+    rows = (places if nearest else places[::-1])[:_MOST]
     name = run.groups()[part]
     wrong = beyond == (part.startswith("test"))
     cross = "✕ " if part == "forget" else ""
@@ -82,9 +80,7 @@ def _wall(
         )
 
 
-def _tiles(
-    run: Audited, answers: ModelAnswers, part: str, signal: Signal, rows: NDArray[np.int64]
-) -> list[Tile]:
+def _tiles(run: Audited, answers: ModelAnswers, part: str, signal: Signal, rows: list[int]) -> list[Tile]:
     group = answers[part]
     source = "test" if part.startswith("test") else "train"
     which = compared.selection_of(selection.current(), run.side)

@@ -1,8 +1,8 @@
 """The attack with a threshold to drag: both error rates, its advantage, and the images on each side."""
 
+import math
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from pages.parts.audit import images
@@ -13,7 +13,7 @@ from pages.parts.text import md
 from unlearn_core.attacks.answers import ModelAnswers
 from unlearn_core.attacks.contests import Contest, attack_on
 from unlearn_core.attacks.signals import SIGNALS, Signal, chart_range
-from unlearn_core.attacks.threshold import Attack, histogram, rates, slider_steps
+from unlearn_core.attacks.threshold import Attack, even_bins, histogram, rates, slider_steps
 from unlearn_core.intervals import Tally, wilson
 from unlearn_core.plots.attack import SELECTION, Group, Scale, alt_text, stage
 from unlearn_core.words import figure, percent, signed, span
@@ -80,7 +80,7 @@ def _threshold(where: str, signal: Signal, thresholds: list[float], attack: Atta
     by_signal = st.session_state.setdefault(_WANTED, {})
     if signal.name not in by_signal:
         by_signal[signal.name] = _from_url(signal.name, attack.best)
-    near = float(thresholds[int(np.abs(np.array(thresholds) - by_signal[signal.name]).argmin())])
+    near = min(thresholds, key=lambda t: abs(t - by_signal[signal.name]))
     if st.session_state.get(_SHOWN, {}).get("where") != where:
         _move(where, near)
     return near
@@ -95,7 +95,7 @@ def _move(where: str, threshold: float) -> None:
 def _from_url(signal: str, otherwise: float) -> float:
     name, _, value = st.query_params.get("threshold", "").partition(" ")
     try:
-        return float(value) if name == signal and np.isfinite(float(value)) else otherwise
+        return float(value) if name == signal and math.isfinite(float(value)) else otherwise
     except ValueError:
         return otherwise
 
@@ -138,7 +138,7 @@ def _chart(
     present: float,
 ) -> None:
     low, high = thresholds[0], thresholds[-1]
-    edges = np.linspace(low, high, _BINS + 1)
+    edges = even_bins(low, high, _BINS)
     groups = [
         Group(
             name,

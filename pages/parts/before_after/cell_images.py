@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from pages.parts import compared, selection
@@ -15,6 +14,7 @@ from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.confusion import CELL, confusion, destinations
 from unlearn_core.plots.gallery import Tile, gallery
 from unlearn_core.results import comparison
+from unlearn_core.results.predictions import cell_members, places_of
 from unlearn_core.words import percent
 
 _MOST = 48
@@ -121,40 +121,28 @@ def _images(a: compared.Side, b: compared.Side) -> None:
         st.session_state[_CHOSEN] = (f"{picked}-{said}", value)
         st.rerun()
     try:
-        places, first, second = _members(a, b, true, answer, value)
-        right.caption(md(_caption(len(places), classes[true], classes[answer], value)))
-        if len(places):
-            _gallery(a, b, places[:_MOST], first, second)
+        positions = cell_members(compared.predictions(a), compared.predictions(b), true, answer, value)
+        right.caption(md(_caption(len(positions), classes[true], classes[answer], value)))
+        if positions:
+            _gallery(a, b, positions[:_MOST])
     except UnlearnError as error:
         st.info(md(str(error)))
 
 
-def _members(a: compared.Side, b: compared.Side, true: int, answer: int, value: str) -> tuple[Any, Any, Any]:
-    """Positions in the test set of a cell's images, and the answers of both models by position."""
-    first, second = (
-        {int(i): place for place, i in enumerate(p["indices"])} for p in map(compared.predictions, (a, b))
-    )
-    one, two = compared.predictions(a), compared.predictions(b)
-    in_a = {int(i) for i in one["indices"][(one["labels"] == true) & (one["predicted"] == answer)]}
-    in_b = {int(i) for i in two["indices"][(two["labels"] == true) & (two["predicted"] == answer)]}
-    found = {"before_share": in_a, "after_share": in_b, "difference": in_a ^ in_b}[value]
-    return np.array(sorted(found & first.keys() & second.keys()), dtype=np.int64), first, second
-
-
-def _gallery(a: compared.Side, b: compared.Side, places: Any, first: Any, second: Any) -> None:
-    one, two = compared.predictions(a), compared.predictions(b)
+def _gallery(a: compared.Side, b: compared.Side, positions: list[int]) -> None:
+    first, second = compared.predictions(a), compared.predictions(b)
+    in_first, in_second = places_of(first), places_of(second)
     names = b.evaluation.classes
     tiles = []
-    for index, uri in zip(
-        places, thumbnails(compared.selection_of(selection.current(), b), places), strict=True
-    ):
-        i, j = first[int(index)], second[int(index)]
-        said = (names[one["predicted"][i]], names[two["predicted"][j]])
+    which = compared.selection_of(selection.current(), b)
+    for position, uri in zip(positions, thumbnails(which, positions), strict=True):
+        i, j = in_first[position], in_second[position]
+        said = (names[first.predicted[i]], names[second.predicted[j]])
         hint = (
-            f"test image {index}: A says {said[0]}, B says {said[1]}; "
-            f"probability of the true class {one['confidence'][i]:.2f} → {two['confidence'][j]:.2f}"
+            f"test image {position}: A says {said[0]}, B says {said[1]}; "
+            f"probability of the true class {first.confidence[i]:.2f} → {second.confidence[j]:.2f}"
         )
-        tiles.append(Tile(int(index), uri, f"{said[0]} → {said[1]}", hint))
+        tiles.append(Tile(position, uri, f"{said[0]} → {said[1]}", hint))
     chart = gallery(tiles, min(_COLUMNS, max(6, len(tiles))), clickable=False)
     draw_tiles(chart, "cell images", f"{len(tiles)} test images of the chosen cell")
 

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 
 from pages.parts.channel_scores.cut import Cut, cut_of
 from pages.parts.selection import Selection
 from pages.parts.text import md
 from unlearn_core.channels.activations import TAPS, ActivationStats
-from unlearn_core.channels.scoring import WorkedScore, channel_scores, classes_above, idf, tf, worked
-from unlearn_core.plots.heatmap import LABELS, Heatmap, columns_a_page, ranked
-from unlearn_core.words import percent
+from unlearn_core.channels.ranking import by_score, dead, every_score, ranking, standout, value_range
+from unlearn_core.channels.scoring import Array, WorkedScore, channel_scores, worked
+from unlearn_core.plots.heatmap import LABELS, Heatmap, columns_a_page
+from unlearn_core.words import counted, percent
 
 METRICS = {"tf_idf": "TF-IDF", "tf": "TF", "idf": "IDF", "mean": "Mean activation"}
 METRIC_HELP = (
@@ -46,8 +45,8 @@ class View:
 
     selection: Selection
     stats: ActivationStats
-    means: NDArray[np.float64]
-    by_layer: Mapping[str, NDArray[np.float64]]
+    means: Array
+    by_layer: Mapping[str, Array]
     heatmap: Heatmap
     cell: Cell
     cut: Cut
@@ -71,9 +70,9 @@ def view_of(selection: Selection, stats: ActivationStats) -> View:
     cut = cut_of(selection, stats)
     # IDF is the same for all classes: TF-IDF decides among equals.
     order = (
-        ranked(values[focus])
+        by_score(values[focus])
         if metric != "idf"
-        else sorted(ranked(specific[selection.layer][focus]), key=lambda c: -values[focus, c])
+        else sorted(by_score(specific[selection.layer][focus]), key=lambda c: -values[focus, c])
     )
     width = columns_a_page(len(stats.classes))
     pages = tuple(
@@ -82,7 +81,7 @@ def view_of(selection: Selection, stats: ActivationStats) -> View:
     at = min(int(st.session_state.get("scores_page") or 0), len(pages) - 1)
     heatmap = Heatmap(
         stats.classes, metric, values, order[at * width : (at + 1) * width], focus, forgotten,
-        (row, selection.channel), cut.channels.get(selection.layer, ()), _dead(means),
+        (row, selection.channel), cut.channels.get(selection.layer, ()), dead(means),
     )  # fmt: skip
     cell = Cell(row, selection.channel, worked(stats, selection.layer, row, selection.channel))
     by_layer = {layer: scores[focus] for layer, scores in specific.items()}
@@ -103,28 +102,23 @@ def _context(selection: Selection) -> tuple[str, ...]:
     return (selection.model, selection.data, selection.cls, selection.layer)
 
 
-def _dead(means: NDArray[np.float64]) -> list[int]:
-    return [int(c) for c in np.flatnonzero(np.nan_to_num(means).max(axis=0) == 0)]
-
-
 def finding(view: View) -> str:
     """What is to be seen, in one sentence that the table confirms."""
     layer, name = view.selection.layer, view.selection.cls
-    scores, k = view.by_layer[layer], view.heatmap.focus
-    best = ranked(scores)[0]
-    if not scores[best] > 0:
+    best = standout(view.stats, layer, view.heatmap.focus)
+    if best is None:
         return f"In {layer}, no channel speaks for “{name}”: every TF-IDF score is 0."
-    above = int(classes_above(_present(view))[best])
-    rival = float(np.nan_to_num(np.delete(view.means[:, best], k)).max(initial=0.0))
-    times = view.means[k, best] / rival if rival > 0 else np.inf
-    compared = f"{times:.1f} times as active as for the next class"
-    if times < 1.05:
+    compared = f"{best.times:.1f} times as active as for the next class"
+    if best.times < 1.05:
         compared = (
-            "about as active as for the next class" if times > 0.95 else "though another class drives it more"
+            "about as active as for the next class"
+            if best.times > 0.95
+            else "though another class drives it more"
         )
     return (
-        f"In {layer}, channel {best} speaks most for “{name}”: it makes up {percent(float(tf(view.means)[k, best]))} of the "
-        f"layer's activation there, {compared}, and lies above its own mean in {above} of {view.cell.worked.num_classes} classes."
+        f"In {layer}, channel {best.channel} speaks most for “{name}”: it makes up {percent(best.share)} of the layer's "
+        f"activation there, {compared}, and lies above its own mean in {best.above} of {view.cell.worked.num_classes} "
+        "classes."
     )
 
 
@@ -135,14 +129,14 @@ def heading(view: View) -> str:
 
 def legend(view: View) -> str:
     """What the colours stand for, and what the picture was made from."""
-    values = view.heatmap.values
-    dead = len(view.heatmap.dead)
+    low, high = value_range(view.heatmap.values)
+    silent = len(view.heatmap.dead)
     empty = [md(name) for name, count in zip(view.stats.classes, view.stats.counts, strict=True) if not count]
     return (
-        f"Min {np.nanmin(values):.3g}, max {np.nanmax(values):.3g} in this layer. "
+        f"Min {low:.3g}, max {high:.3g} in this layer. "
         f"From {int(view.stats.counts.sum()):,} training images, read {TAPS[view.stats.tap].partition(':')[0]}. "
         f"Click a cell to see its score worked out."
-        + (f" Hatched: {dead} dead channel{'s' * (dead != 1)}, zero for every class." if dead else "")
+        + (f" Hatched: {counted(silent, 'dead channel')}, zero for every class." if silent else "")
         + (f" No images, so no scores: {', '.join(empty)}." if empty else "")
     )
 
@@ -180,34 +174,18 @@ def explanation(view: View) -> str:
     )
 
 
-def ranking(view: View) -> pd.DataFrame:
-    """The channels of the heatmap with what is known of each, in the heatmap's order."""
-    heatmap, k = view.heatmap, view.heatmap.focus
-    channels = list(heatmap.channels)
-    means = _present(view)
-    strongest = np.nanargmax(np.nan_to_num(view.means), axis=0)
-    order = {c: i for i, c in enumerate(ranked(view.by_layer[view.selection.layer]), start=1)}
-    return pd.DataFrame(
-        {
-            "rank": [order[c] for c in channels],
-            "channel": channels,
-            "score": view.by_layer[view.selection.layer][channels],
-            "tf": tf(view.means)[k, channels],
-            "idf": idf(means)[channels],
-            "mean": view.means[k, channels],
-            "above": classes_above(means)[channels].astype(int),
-            "strongest": [view.stats.classes[i] for i in strongest[channels]],
-            "state": [
-                "dead" if c in heatmap.dead else "✕ would go" if c in heatmap.pruned else "" for c in channels
-            ],
-        }
-    )
+def table(view: View) -> pd.DataFrame:
+    """The channels in view with what is known of each, in the heatmap's order."""
+    heatmap = view.heatmap
+    rows = ranking(view.stats, view.selection.layer, heatmap.focus, list(heatmap.channels))
+    marks = {**dict.fromkeys(heatmap.pruned, "✕ would go"), **dict.fromkeys(heatmap.dead, "dead")}
+    return pd.DataFrame([{**row, "state": marks.get(row["channel"], "")} for row in rows])
 
 
 def columns(view: View) -> dict[str, Any]:
     """How the table's columns look."""
     config = st.column_config
-    top = float(np.nanmax(view.by_layer[view.selection.layer])) or 1.0
+    top = value_range(view.by_layer[view.selection.layer])[1] or 1.0
     return {
         "rank": config.NumberColumn("Rank", help="By TF-IDF for the class in focus", width="small"),
         "channel": config.NumberColumn("Channel", width="small"),
@@ -232,18 +210,5 @@ def columns(view: View) -> dict[str, Any]:
 
 def layer_csv(view: View) -> str:
     """Every channel of the layer for every class, as CSV."""
-    scores = {metric: channel_scores(view.stats, metric).by_layer[view.selection.layer] for metric in METRICS}
-    k, c = view.means.shape
-    frame = pd.DataFrame(
-        {
-            "class": np.repeat(np.asarray(view.stats.classes, dtype=object), c),
-            "channel": np.tile(np.arange(c), k),
-            **{metric: values.ravel() for metric, values in scores.items()},
-        }
-    )
-    return frame.to_csv(index=False)
-
-
-def _present(view: View) -> NDArray[np.float64]:
-    """Mean activations of the classes that have images."""
-    return view.means[view.stats.counts > 0]
+    rows = every_score(view.stats, view.selection.layer, list(METRICS))
+    return pd.DataFrame(rows).to_csv(index=False)

@@ -2,18 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from pages.parts.charts import draw
 from pages.parts.feature_maps.views import View
 from pages.parts.opened import dataset
 from pages.parts.selection import choose
-from pages.parts.surveys import pixels_of, survey_of
+from pages.parts.surveys import survey_of
+from unlearn_core.channels.responses import Means, class_maps_of, driving_classes
 from unlearn_core.plots.channels import ridges
 from unlearn_core.plots.colors import map_uri, overlay
 from unlearn_core.plots.gallery import Tile, gallery
-from unlearn_core.plots.tiles import image_uri
+from unlearn_core.plots.tiles import image_uri, pixels_of
 
 if TYPE_CHECKING:
     from unlearn_core.channels.feature_maps import LayerSurvey, Survey
@@ -49,7 +49,7 @@ def _pictures(view: View, layer: str, channel: int, key: str) -> None:
     draw(gallery(tiles, 3, row_height=150, clickable=False), f"maps_{key}_pictures", words)
 
 
-def _top_images(view: View, survey: "Survey", means: np.ndarray, channel: int, key: str) -> None:
+def _top_images(view: View, survey: "Survey", means: Means, channel: int, key: str) -> None:
     from unlearn_core.channels.feature_maps import top_images
 
     test = dataset(view.selection).test
@@ -81,10 +81,10 @@ def _top_images(view: View, survey: "Survey", means: np.ndarray, channel: int, k
     )
 
 
-def _histogram(view: View, survey: "Survey", values: np.ndarray, here: float, key: str) -> None:
+def _histogram(view: View, survey: "Survey", values: Means, here: float, key: str) -> None:
     from unlearn_core.channels.feature_maps import class_histogram
 
-    drawn = _telling_classes(view, survey, values)
+    drawn = driving_classes(values, survey.labels, len(view.classes), _MOST_CLASSES)
     names = [view.classes[k] for k in drawn]
     edges, shares = class_histogram(values, survey.labels, len(view.classes))
     in_focus = view.classes.index(view.selection.cls)
@@ -102,8 +102,8 @@ def _histogram(view: View, survey: "Survey", values: np.ndarray, here: float, ke
 
 
 def _class_maps(view: View, survey: "Survey", of_layer: "LayerSurvey", channel: int, key: str) -> None:
-    drawn = _telling_classes(view, survey, of_layer.means[:, channel])
-    maps = np.nan_to_num(of_layer.class_maps[:, channel])
+    drawn = driving_classes(of_layer.means[:, channel], survey.labels, len(view.classes), _MOST_CLASSES)
+    maps = class_maps_of(of_layer.class_maps, channel)
     high = float(maps.max())
     tiles = [
         Tile(
@@ -117,17 +117,6 @@ def _class_maps(view: View, survey: "Survey", of_layer: "LayerSurvey", channel: 
     _heading("Its mean map for each class", f"Averages over the same test images; 0 to {high:.3g}.")
     chart = gallery(tiles, min(10, len(tiles)), row_height=62, clickable=False)
     draw(chart, f"maps_{key}_classes", f"Mean map of channel {channel} for each class.")
-
-
-def _telling_classes(view: View, survey: "Survey", values: np.ndarray) -> list[int]:
-    """All classes; of very many, those that drive the channel most."""
-    if len(view.classes) <= _MOST_CLASSES:
-        return list(range(len(view.classes)))
-    means = [
-        values[survey.labels == k].mean() if (survey.labels == k).any() else 0.0
-        for k in range(len(view.classes))
-    ]
-    return sorted(int(k) for k in np.argsort(-np.asarray(means), kind="stable")[:_MOST_CLASSES])
 
 
 def _heading(title: str, words: str) -> None:

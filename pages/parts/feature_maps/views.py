@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from pages.parts.opened import dataset
 from pages.parts.selection import Selection, choose, current
-from pages.parts.surveys import maps_of, pixels_of, survey_of
+from pages.parts.surveys import maps_of, survey_of
+from unlearn_core.channels.responses import Maps, by_strength, firing, map_rows, peaks, positions_of
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.colors import map_uri
 from unlearn_core.plots.gallery import Tile
-from unlearn_core.plots.tiles import image_uri
+from unlearn_core.plots.tiles import Pixels, image_uri, pixels_of
 from unlearn_core.words import percent
 
 ORDERS = {"number": "number", "strength": "strength"}
@@ -49,7 +49,7 @@ class View:
 
     selection: Selection
     name: str
-    pixels: np.ndarray
+    pixels: Pixels
     original: str
     position: int
     label: int | None
@@ -72,9 +72,10 @@ class View:
         return {layer: maps.shape[0] for layer, maps in self.seen.maps.items()}
 
     @property
-    def maps(self) -> np.ndarray:
+    def maps(self) -> Maps:
         """The layer's maps, (C, H, W)."""
-        return np.asarray(self.seen.maps[self.layer])
+        maps: Maps = self.seen.maps[self.layer]
+        return maps
 
     def high(self, layer: str, channel: int) -> float:
         """What the brightest colour stands for on a channel's map."""
@@ -102,8 +103,7 @@ def view_of(selection: Selection) -> View:
         seen = maps_of(selection, f"test {position}", image)
     layer = selection.layer if selection.layer in seen.maps else list(seen.maps)[-1]
     maps = seen.maps[layer]
-    means = maps.mean(axis=(1, 2))
-    strongest = [int(c) for c in np.argsort(-means, kind="stable")]
+    strongest = by_strength(maps)
     channel = selection.channel if 0 <= selection.channel < len(maps) else strongest[0]
     order = strongest if st.session_state.get("maps_order") == "strength" else list(range(len(maps)))
     scale = st.session_state.get("maps_scale") or "layer"
@@ -166,38 +166,33 @@ def _position(selection: Selection, count: int) -> int:
     k = dataset(selection).classes.index(selection.cls)
     best = most_confident(survey, k)
     if best is None:
-        members = np.flatnonzero(survey.labels == k)
-        best = int(members[0]) if len(members) else 0
+        best = next(iter(positions_of(survey.labels, k)), 0)
     return int(survey.indices[best])
 
 
 def finding(view: View) -> str:
     """What is to be seen, in one sentence that the picture confirms."""
-    chances = view.seen.probabilities
-    answer = int(chances.argmax())
+    chances, answer = view.seen.probabilities, view.seen.answer
     verdict = "" if view.label is None else " (right)" if view.label == answer else " (wrong)"
-    means = view.maps.mean(axis=(1, 2))
-    best, firing = int(means.argmax()), int((view.maps.max(axis=(1, 2)) > 0).sum())
+    at_work = firing(view.maps)
     return (
         f"{view.name}: the model takes it for “{view.classes[answer]}” with {percent(float(chances[answer]))}{verdict}. "
-        f"In {view.layer}, {firing} of {len(means)} channels fire, channel {best} most (mean {means[best]:.3g})."
+        f"In {view.layer}, {at_work.count} of {len(view.maps)} channels fire, channel {at_work.strongest} most "
+        f"(mean {at_work.mean:.3g})."
     )
 
 
-def strip_positions(view: View, name: str) -> np.ndarray:
+def strip_positions(view: View, name: str) -> list[int]:
     """Positions of the test images of a class, or of all."""
     labels = dataset(view.selection).test.labels.numpy()
-    if name not in view.classes:
-        return np.arange(len(labels))
-    return np.flatnonzero(labels == view.classes.index(name))
+    return positions_of(labels, view.classes.index(name) if name in view.classes else None)
 
 
-def strip_page(positions: np.ndarray, position: int, size: int) -> int:
-    """The page of the strip: where the person turned to, else where the shown image is."""
-    matches = np.flatnonzero(positions == position)
+def strip_page(positions: Sequence[int], position: int, size: int) -> int:
+    """The page of the strip: where the person turned to, else where the image in view is."""
+    place = positions.index(position) // size if position in positions else 0
     turned = st.session_state.get("maps_strip")
-    wanted = turned if turned is not None else int(matches[0]) // size if len(matches) else 0
-    return int(min(wanted, (len(positions) - 1) // size))
+    return int(min(place if turned is None else turned, (len(positions) - 1) // size))
 
 
 def image_tiles(view: View, positions: Sequence[int]) -> list[Tile]:
@@ -259,16 +254,7 @@ def channel_tiles(view: View, channels: Sequence[int]) -> list[Tile]:
 
 def channel_frame(view: View) -> pd.DataFrame:
     """What each channel makes of the image, as a table."""
-    flat = view.maps.reshape(len(view.maps), -1)
-    return pd.DataFrame(
-        {
-            "channel": range(len(flat)),
-            "mean": flat.mean(1),
-            "min": flat.min(1),
-            "max": flat.max(1),
-            "share of pixels above 0": (flat > 0).mean(1),
-        }
-    )
+    return pd.DataFrame(map_rows(view.maps))
 
 
 def scale_words(view: View) -> tuple[float, float, str]:
@@ -288,8 +274,8 @@ def montage(view: View) -> bytes:
     """All channels of the layer as one figure, PNG."""
     from unlearn_core.plots.montage import montage_png
 
-    high = view.maps.max(axis=(1, 2)) if view.scale == "unit" else view.high(view.layer, view.channel)
-    answer = int(view.seen.probabilities.argmax())
+    high = peaks(view.maps) if view.scale == "unit" else view.high(view.layer, view.channel)
+    answer = view.seen.answer
     caption = f"{view.name}; taken for {view.classes[answer]} with {percent(float(view.seen.probabilities[answer]))}"
     return montage_png(
         view.maps,

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from pages.parts import charts, selection
 from pages.parts.downloads import table_behind
@@ -12,8 +10,7 @@ from pages.parts.opened import dataset
 from pages.parts.text import md
 from unlearn_core.plots import federation
 from unlearn_core.results import federation as rounds
-
-Held = NDArray[np.int64]
+from unlearn_core.results.holdings import Held
 
 
 def held_by(chosen: selection.Selection, clients: int, partition: str, seed: int) -> Held:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -17,6 +16,7 @@ from pages.parts.federated.form import ROUNDS
 from pages.parts.text import md
 from unlearn_core.plots import race as races
 from unlearn_core.results import federation as rounds
+from unlearn_core.results import holdings
 from unlearn_core.results.claims import against_random, came_back
 from unlearn_core.results.loading import result_from
 from unlearn_core.results.result import Forgetting
@@ -82,15 +82,14 @@ class Shown:
         return self.record.request["settings"].get(name)
 
     @property
-    def held(self) -> picture.Held:
+    def held(self) -> holdings.Held:
         """Images of each class at each client, (M, K)."""
-        return np.array(self.federation["holdings"], dtype=np.int64)
+        return holdings.held_of(self.federation["holdings"])
 
     @property
-    def scored(self) -> picture.Held:
+    def scored(self) -> holdings.Held:
         """Those of them that a client scores, (M, K)."""
-        most = self.result["params"].get("images_per_class", 0)
-        return np.minimum(self.held, most) if most else self.held
+        return holdings.scored(self.held, self.result["params"].get("images_per_class", 0))
 
 
 def opened(record: RunRecord | None) -> Shown | None:
@@ -264,14 +263,11 @@ def privacy(run: Shown) -> None:
         st.info(_NO_STATISTICS)
         return
     told, asked = run.federation.get("agreement"), run.federation["privacy"]
-    held = run.scored
-    hidden = int(held[held < asked["k"]].sum())
+    hidden, share = holdings.unreported(run.scored, asked["k"])
     columns = st.columns(4)
     columns[0].metric("Floor k", counted(asked["k"], "image"), **QUIET)
     if not run.asked("superlink"):
-        columns[1].metric(
-            "Images unreported", f"{hidden:,} · {percent(hidden / max(1, held.sum()))}", **QUIET
-        )
+        columns[1].metric("Images unreported", f"{hidden:,} · {percent(share)}", **QUIET)
     columns[2].metric("Epsilon", f"{asked['epsilon']:g}" if asked["epsilon"] else "none", **QUIET)
     if told and not federated_runs.is_control(run.record):
         columns[3].metric("Agreement of the plan", _percent(told["run"]), **QUIET)
@@ -280,8 +276,7 @@ def privacy(run: Shown) -> None:
             "Secure aggregation: the server saw the sum over all clients, and no client's own statistics."
         )
     elif not run.asked("superlink"):
-        smallest = int(held[held >= max(1, asked["k"])].min(initial=np.iinfo(np.int64).max))
-        st.markdown(md(_given_away(asked, smallest)))
+        st.markdown(md(_given_away(asked, holdings.smallest_reported(run.scored, asked["k"]))))
     st.markdown(_LEAVES)
     if not _has_agreement(run, told):
         return
@@ -311,15 +306,15 @@ def privacy(run: Shown) -> None:
     )
 
 
-def _given_away(asked: dict[str, Any], smallest: int) -> str:
+def _given_away(asked: dict[str, Any], smallest: int | None) -> str:
     if asked["epsilon"]:
         return (
             f"Each client's report is ({asked['epsilon']:g}, {asked['delta']:g})-differentially private for one of its "
             "images; the model updates are not."
         )
-    told = f"The smallest class that a client reported has {counted(smallest, 'image')}."
-    if smallest >= np.iinfo(np.int64).max:
+    if smallest is None:
         return "No client reported any class."
+    told = f"The smallest class that a client reported has {counted(smallest, 'image')}."
     if smallest == 1:
         return f"{told} The mean over one image is that image's signature: who has the image can tell that it was there."
     return f"{told} The fewer images a mean is over, the better somebody can tell whether a certain image was among them."

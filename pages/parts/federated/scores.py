@@ -1,20 +1,23 @@
 """Each client's own scores beside those of all clients, and how far they disagree."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from pages.parts import charts
 from pages.parts.downloads import table_behind
 from pages.parts.federated.result import Shown
 from pages.parts.opened import store
 from pages.parts.text import md
+from unlearn_core.channels.ranking import by_score, dead, in_common, value_range
+from unlearn_core.channels.scoring import Array
 from unlearn_core.errors import UnlearnError
+from unlearn_core.federated.client_stats import layers_in
 from unlearn_core.plots import race as races
-from unlearn_core.plots.heatmap import SELECTION, Heatmap, heatmap_alt, heatmap_chart, heatmap_frame, ranked
+from unlearn_core.plots.heatmap import SELECTION, Heatmap, heatmap_alt, heatmap_chart, heatmap_frame
+from unlearn_core.results.holdings import Held, of_classes
 from unlearn_core.store.runs import RunRecord
 from unlearn_core.words import percent
 
@@ -38,8 +41,8 @@ class Scores:
     layers: tuple[str, ...]
     rows: tuple[str, ...]
     clients: tuple[int, ...]
-    counts: NDArray[np.int64]
-    by_row: NDArray[np.float64]
+    counts: Held
+    by_row: Array
 
 
 def draw(run: Shown) -> None:
@@ -82,11 +85,11 @@ def _body(run: Shown) -> None:
 def _overview(run: Shown, scores: Scores, layer: str, k: int, pruned: tuple[int, ...]) -> None:
     """One class: all clients together on top, then every client; a click picks the client below."""
     values = scores.by_row[:, k]
-    order = ranked(values[0])[:_COLUMNS]
+    order = by_score(values[0])[:_COLUMNS]
     counts = [f"{row} · {n}" for row, n in zip(scores.rows, _images(scores, k), strict=True)][:_MOST_ROWS]
     picked = _picked(run, scores)
     shown = Heatmap(
-        counts, "tf_idf", values[: len(counts)], order, 0, [], (picked, order[0]), pruned, _dead(values[0])
+        counts, "tf_idf", values[: len(counts)], order, 0, [], (picked, order[0]), pruned, dead(values[0])
     )
     st.markdown(f"**Every client on “{md(run.classes[k])}” in {md(layer)}**")
     key = f"federated rows {run.record.id}"
@@ -118,12 +121,12 @@ def _pair(run: Shown, scores: Scores, layer: str, k: int, pruned: tuple[int, ...
         format_func=lambda i: scores.rows[i],
         key=_beside(run),
     )
-    order = ranked(scores.by_row[0, k])[:_COLUMNS]
-    high = float(np.nanmax(scores.by_row[[0, picked]], initial=0.0))
+    order = by_score(scores.by_row[0, k])[:_COLUMNS]
+    high = max(value_range(scores.by_row[row])[1] for row in (0, picked))
     columns = st.columns(2, gap="medium")
     for column, row in zip(columns, (0, picked), strict=True):
         values = scores.by_row[row]
-        shown = Heatmap(run.classes, "tf_idf", values, order, k, run.forget, (k, -1), pruned, _dead(values))
+        shown = Heatmap(run.classes, "tf_idf", values, order, k, run.forget, (k, -1), pruned, dead(values))
         with column:
             st.markdown(f"**{md(scores.rows[row].capitalize())}**")
             chart = heatmap_chart(shown, high)
@@ -137,10 +140,10 @@ def disagreement(scores: Scores, run: Shown, picked: int, k: int, layer: str, pr
     """How far a client's ranking for a class lies from that of all clients, in a sentence."""
     whole, alone = scores.by_row[0, k], scores.by_row[picked, k]
     name = scores.rows[picked].capitalize()
-    if np.isnan(alone).any():
-        return f"{name} reported no image of “{run.classes[k]}”, so by itself it could not say which channels encode it."
     count = len(pruned) or max(1, len(whole) // 5)
-    common = len(set(ranked(whole)[:count]) & set(ranked(alone)[:count]))
+    common = in_common(whole, alone, count)
+    if common is None:
+        return f"{name} reported no image of “{run.classes[k]}”, so by itself it could not say which channels encode it."
     return (
         f"Of the {count} channels of {layer} that score highest for “{run.classes[k]}” over all clients, "
         f"{name.lower()} alone has {common} among its own {count} highest: they disagree on {count - common}."
@@ -152,8 +155,8 @@ def _alone(run: Shown) -> None:
     told = run.federation.get("agreement")
     if not told:
         return
-    carried = run.held[:, run.forget].sum(axis=1)
-    rows = [{"client": i, "images": int(carried[i]), "share": share} for i, share in enumerate(told["alone"])]
+    carried = of_classes(run.held, run.forget)
+    rows = [{"client": i, "images": carried[i], "share": share} for i, share in enumerate(told["alone"])]
     known = [r for r in rows if r["share"] is not None]
     if not known:
         return
@@ -200,8 +203,7 @@ def scores_of(record: RunRecord, layer: str, classes: tuple[str, ...], tap: str)
 # A finished run's files never change, so that the path says the content.
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _layers(path: str) -> tuple[str, ...]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return tuple(n.removeprefix("sums/") for n in arrays.files if n.startswith("sums/"))
+    return layers_in(Path(path))
 
 
 @st.cache_resource(show_spinner="Scoring every client …", max_entries=16)
@@ -241,8 +243,3 @@ def _clicked(key: str, run: Shown, scores: Scores) -> None:
 def _beside(run: Shown) -> str:
     """The key of the widget that says which row stands beside all clients."""
     return f"federated beside {run.record.id}"
-
-
-def _dead(values: NDArray[np.float64]) -> list[int]:
-    table = values if values.ndim > 1 else values[None]
-    return [int(c) for c in np.flatnonzero(np.nan_to_num(table).max(axis=0) == 0)]

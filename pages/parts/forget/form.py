@@ -236,7 +236,6 @@ def names_of(classes: tuple[str, ...]) -> str:
 @st.cache_resource(show_spinner=False)
 def devices() -> list[str]:
     """The devices of this machine, the fastest first."""
-    import torch
+    from unlearn_core.models import inference
 
-    cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    return [*cards, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+    return inference.devices()

@@ -114,45 +114,6 @@ def uploaded(content: bytes, file: str) -> Iterator[Path]:
             raise UnlearnError(str(error).replace(str(path), file).replace(path.name, file)) from error
 
 
-def differences_table(path: Path, arch: str, classes: int) -> list[dict[str, str]]:
-    """Where a checkpoint's tensors and an architecture disagree: one row a tensor."""
-    import torch
-
-    from unlearn_core.checkpoints.reading import read_tensors
-    from unlearn_core.checkpoints.recognition import differences
-    from unlearn_core.models.registry import build_net
-    from unlearn_core.models.specs import ModelSpec
-
-    tensors = read_tensors(path).tensors
-    with torch.device("meta"):
-        net = build_net(ModelSpec(arch, classes))
-    found = differences(net, tensors)
-    missing = [{"tensor": n, "problem": "missing from the file", "in the file": ""} for n in found.missing]
-    unexpected = [
-        {"tensor": n, "problem": "unknown to the architecture", "in the file": ""} for n in found.unexpected
-    ]
-    reshaped = [
-        {
-            "tensor": name,
-            "problem": f"another shape: {_shape(net_shape)} expected",
-            "in the file": _shape(file_shape),
-        }
-        for name, file_shape, net_shape in found.reshaped
-    ]
-    return [*reshaped, *missing, *unexpected]
-
-
-def tensors_table(path: Path) -> list[dict[str, str]]:
-    """What a checkpoint holds: name, shape and kind of each tensor."""
-    from unlearn_core.checkpoints.reading import read_tensors
-
-    tensors = read_tensors(path).tensors
-    return [
-        {"tensor": name, "shape": _shape(tuple(t.shape)), "kind": str(t.dtype).removeprefix("torch.")}
-        for name, t in tensors.items()
-    ]
-
-
 def architectures() -> dict[str, str]:
     """The labels of all architectures by name."""
     from unlearn_core.models.registry import ARCHITECTURES
@@ -182,7 +143,3 @@ def _words(progress: Progress) -> str:
     if progress.metrics.get("unit") == "bytes":
         return f"{progress.stage.capitalize()}: {size(progress.done)} of {size(progress.total)}"
     return f"{progress.stage.capitalize()}: {progress.done:,} of {progress.total:,}"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "one number"

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from pages.parts import models, opened
 from pages.parts.selection import Selection
 from unlearn_core.channels.activations import ActivationStats
+from unlearn_core.channels.ranking import by_score, next_in_line, owned
 from unlearn_core.channels.scoring import tf_idf
 from unlearn_core.errors import UnlearnError
 from unlearn_core.plots.heatmap import Heatmap
@@ -85,13 +85,8 @@ def about(chosen: Selection) -> Facts:
 def heatmap(chosen: Selection, stats: ActivationStats) -> Heatmap:
     """The last convolution's most specific channels, side by side with those of the same class."""
     values = tf_idf(stats.mean(stats.layers[-1]))
-    best = np.nanmax(values, axis=0)
-    brightest = np.argsort(-best, kind="stable")[:MOST_CHANNELS]
-    owner = np.nanargmax(values, axis=0)
     channel = channel_of(chosen, stats)
-    if channel not in brightest:
-        brightest[-1] = channel
-    ordered = sorted(brightest.tolist(), key=lambda c: (owner[c], -best[c]))
+    ordered = owned(values, MOST_CHANNELS, channel)
     focus = stats.classes.index(chosen.cls)
     forgotten = [stats.classes.index(c) for c in chosen.forget]
     return Heatmap(
@@ -112,17 +107,15 @@ def channel_of(chosen: Selection, stats: ActivationStats) -> int:
     """The selected channel, where it is one of the last convolution; else the class's most specific one."""
     if chosen.layer == stats.layers[-1]:
         return chosen.channel
-    return int(np.nanargmax(tf_idf(stats.mean(stats.layers[-1]))[stats.classes.index(chosen.cls)]))
+    return by_score(tf_idf(stats.mean(stats.layers[-1]))[stats.classes.index(chosen.cls)])[0]
 
 
 def picture_rows(
     maps: PackedMaps, stats: ActivationStats, focus: int, channel: int
 ) -> tuple[list[int], list[int]]:
     """Images of the class, and one of each of the other classes on which the channel is most active."""
-    own = np.flatnonzero(maps.labels == focus)[:_TILES]
-    means = stats.mean(maps.layer)[:, channel]
-    others = [k for k in np.argsort(-np.nan_to_num(means), kind="stable") if k != focus][:_TILES]
-    return own.tolist(), [int(np.flatnonzero(maps.labels == k)[0]) for k in others]
+    others = next_in_line(stats.mean(maps.layer)[:, channel], focus, _TILES)
+    return maps.of_class(focus)[:_TILES], [maps.of_class(k)[0] for k in others]
 
 
 def controls(run: Forgetting) -> pd.DataFrame:
