@@ -20,12 +20,8 @@ from unlearn_core.plots.printed import heatmap_png
 
 
 def page() -> None:
-    """The page, or why there is nothing to show."""
-    st.title("Channel scores")
-    if current().model:
-        body()
-    else:
-        frame.no_model()
+    """The whole page."""
+    frame.of_model("Channel scores", body)
 
 
 @st.fragment

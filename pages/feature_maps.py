@@ -21,12 +21,8 @@ A_PAGE = 64
 
 
 def page() -> None:
-    """The page, or why there is nothing to show."""
-    st.title("Feature maps")
-    if current().model:
-        body()
-    else:
-        frame.no_model()
+    """The whole page."""
+    frame.of_model("Feature maps", body)
 
 
 @st.fragment

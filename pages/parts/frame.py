@@ -61,6 +61,15 @@ def head(title: str, finding: str = "", about: str = "") -> None:
         st.caption(md(about))
 
 
+def of_model(title: str, body: Callable[[], None]) -> None:
+    """Draws a page of the selected model under its title, or why there is nothing to show."""
+    st.title(title)
+    if selection.current().model:
+        body()
+    else:
+        no_model()
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """What a person can mend is drawn as its sentence, in the place of what could not be drawn."""

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts.compare.table import HELP
+from pages.parts.compare.columns import HELP
 from pages.parts.compare.words import depth, method_label
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import md

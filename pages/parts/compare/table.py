@@ -1,7 +1,6 @@
 """The table of methods: sorted, filtered, shaded from worst to best by closeness to retraining; retraining on top."""
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,17 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts import selection
+from pages.parts.compare.columns import (
+    HELP,
+    LABELS,
+    MORE,
+    PAPER,
+    distance_in,
+    interval_in,
+    number_in,
+    text_in,
+)
+from pages.parts.compare.shades import shades
 from pages.parts.compare.words import depth
 from pages.parts.downloads import csv_bytes
 from unlearn_core.experiments.pairing import AVERAGE
@@ -21,88 +31,11 @@ from unlearn_core.words import figure
 Names = Mapping[str, str]
 
 _MARKS = {"reference": "★ ", "control": "◇ ", "method": ""}
-_PAPER = ("ua", "mia", "ra", "ta", AVERAGE, "seconds", "share")
-_MORE = (
-    "tow",
-    "tow_mia",
-    "share_same",
-    "epochs",
-    "preparing",
-    "sparsifying",
-    "forget_test",
-    "js forget",
-    "js retain",
-    "js test",
-    "agreement forget",
-    "agreement retain",
-    "agreement test",
-    "mia_privacy",
-    "loss_attack",
-)
-_LABELS = {
-    "ua": "UA, %",
-    "mia": "MIA-efficacy, %",
-    "ra": "RA, %",
-    "ta": "TA, %",
-    AVERAGE: "Avg. gap",
-    "seconds": "RTE, s",
-    "share": "RTE, % of retraining",
-    "tow": "ToW, %",
-    "tow_mia": "ToW-MIA, %",
-    "share_same": "RTE, % of retraining to the same TA",
-    "epochs": "RTE, epochs of FT",
-    "preparing": "of these preparing, s",
-    "sparsifying": "before: making it sparse, s",
-    "forget_test": "Forgotten, test, %",
-    "js forget": "JS, forget set",
-    "js retain": "JS, retain set",
-    "js test": "JS, test set",
-    "agreement forget": "Same answers, forget set, %",
-    "agreement retain": "Same answers, retain set, %",
-    "agreement test": "Same answers, test set, %",
-    "mia_privacy": "MIA-privacy, %",
-    "loss_attack": "Loss attack, %",
-}
-HELP = {
-    "ua": "Unlearning accuracy: share of the images to forget that are answered wrongly. The aim is what retraining gives: near "
-    "100 % for a whole class, far less for a random share.",
-    "mia": "Share of the images to forget that the membership attack (SVM on the confidence in the true class) takes for never "
-    "trained on. The aim is what retraining gives.",
-    "ra": "Remaining accuracy: on the training images to keep.",
-    "ta": "Testing accuracy: on test images of the classes to keep.",
-    AVERAGE: "Mean distance to retraining in UA, MIA-efficacy, RA and TA, in points; run time is no part of it. Taken seed by "
-    "seed, so never smaller than the papers' distance of means.",
-    "seconds": "Run-time efficiency: everything that the method itself needed. Making a model sparse beforehand is no part of "
-    "it; that time has a column of its own (All measures).",
-    "share": "Its seconds by those of full retraining.",
-    "tow": "Tug of war: (1 − gap in UA) (1 − gap in RA) (1 − gap in TA); 100 is retraining.",
-    "tow_mia": "Tug of war with MIA-efficacy for UA.",
-    "share_same": "Its seconds by those that retraining took to reach the same testing accuracy; empty where it never did.",
-    "epochs": "Its seconds by those of one epoch of fine-tuning on the same model.",
-    "preparing": "Of methods that prune channels: the seconds until these were pruned, before fine-tuning.",
-    "sparsifying": "Seconds that making the model sparse took before the method began: the mask, and training under it. Paid "
-    "once for all that is unlearned from it, so it is no part of RTE.",
-    "forget_test": "Test accuracy on the forgotten classes.",
-    **dict.fromkeys(
-        ("js forget", "js retain", "js test"),
-        "Mean Jensen-Shannon divergence to the retrained model's answers, natural log: 0 is the same, 0.69 the most.",
-    ),
-    **dict.fromkeys(
-        ("agreement forget", "agreement retain", "agreement test"),
-        "Share of images that it answers like the retrained model.",
-    ),
-    "mia_privacy": "How often the attack tells retained from test images; 50 is guessing.",
-    "loss_attack": "How often the loss tells the forget set from unseen images; 50 is ideal.",
-}
-_TIMES = ("seconds", "preparing", "sparsifying")
-_TIMED = ("seconds", "share", "share_same", "epochs")
-_CLOSE, _FAR, _SAME = (0, 114, 178), (213, 94, 0), (140, 140, 140)
-_STRONGEST = 0.45
 # Pixels for a value with its interval and gap: a column is made as wide as its bare numbers.
 _WIDE = 136
 _SORTED = {
     "Closeness to retraining": AVERAGE,
-    **{_LABELS[name]: name for name in ("ua", "mia", "ra", "ta", "seconds", "tow")},
+    **{LABELS[name]: name for name in ("ua", "mia", "ra", "ta", "seconds", "tow")},
 }
 
 
@@ -141,13 +74,13 @@ def draw(rows: list[Row], names: Names, ticked: Sequence[str]) -> None:
     left, right, _ = st.columns([1.3, 2, 2])
     intervals = left.toggle("95 % intervals", key="compare intervals", help=_ABOUT_INTERVALS)
     wide = right.toggle("All measures", key="compare wide")
-    columns = (*_PAPER, *(_MORE if wide else _MORE[:2]))
+    columns = (*PAPER, *(MORE if wide else MORE[:2]))
     values = [_line(row, names) for row in rows]
     data = pd.DataFrame(values)[["name", *columns, "settings", "seeds", "where", "beside"]]
-    frame = data.rename(columns=_LABELS | _WORDS)
-    style = frame.style.apply(lambda _: _shades(rows, columns, frame), axis=None)
+    frame = data.rename(columns=LABELS | _WORDS)
+    style = frame.style.apply(lambda _: shades(rows, columns, frame), axis=None)
     for i, row in enumerate(rows):
-        texts = {_LABELS[name]: _as_text(_text(row, name, intervals)) for name in columns}
+        texts = {LABELS[name]: _as_text(text_in(row, name, intervals)) for name in columns}
         style.format(texts, subset=pd.IndexSlice[[i], list(texts)])
     key = f"compare table {selection_key(rows)}"
     places = {row.key: i for i, row in enumerate(rows)}
@@ -197,7 +130,7 @@ def legend(rows: Sequence[Row]) -> str:
 def _line(row: Row, names: Names) -> dict[str, Any]:
     return {
         "name": f"{_MARKS[row.kind]}{names[row.key]}",
-        **{name: _number(row, name) for name in (*_PAPER, *_MORE)},
+        **{name: number_in(row, name) for name in (*PAPER, *MORE)},
         "settings": row.chosen,
         "seeds": len(row.trials),
         "where": _where(row),
@@ -214,10 +147,10 @@ def _full(row: Row, names: Names) -> dict[str, Any]:
         "sparsity_percent": 100 * row.sparsity,
         "sparsifier": row.sparsifier,
     }
-    for name in (*_PAPER, *_MORE):
-        line[_LABELS[name]] = _number(row, name)
+    for name in (*PAPER, *MORE):
+        line[LABELS[name]] = number_in(row, name)
     for name in (*MEASURES, AVERAGE):
-        known = row.gaps.get(name) if name == AVERAGE else row.values.get(name)
+        known = interval_in(row, name)
         line[f"{name} 95 % low"], line[f"{name} 95 % high"] = _ends(known)
         line[f"{name} gap"] = 100 * row.gaps[name].estimate if name in row.gaps else None
         line[f"{name} noise floor"] = (
@@ -228,57 +161,9 @@ def _full(row: Row, names: Names) -> dict[str, Any]:
             "where": _where(row), "measured beside": _beside(row)}  # fmt: skip
 
 
-def _number(row: Row, name: str) -> float | None:
-    """What a column sorts by: per cent for shares, seconds, or a plain number."""
-    if name.startswith(("js ", "agreement ")):
-        kind, _, images = name.partition(" ")
-        value = getattr(row, kind).get(images)
-        return value if value is None or kind == "js" else 100 * value
-    if name in ("share", "share_same", "epochs"):
-        value = getattr(row, name)
-        return value if value is None or name == "epochs" else 100 * value
-    known = _interval(row, name)
-    if known is None or not known.count:
-        return None
-    return known.estimate if name in _TIMES else 100 * known.estimate
-
-
-def _interval(row: Row, name: str) -> Mean | None:
-    if name in ("tow", "tow_mia"):
-        known: Mean = getattr(row, name)
-        return known
-    return row.gaps.get(name) if name == AVERAGE else row.values.get(name)
-
-
 def _as_text(text: str) -> Callable[[Any], str]:
     """A cell's text, whatever its value: it sorts by the one and shows the other."""
     return lambda value: text
-
-
-def _text(row: Row, name: str, intervals: bool) -> str:
-    """A cell as the papers print it: mean ± 95 % (gap to retraining)."""
-    number = _number(row, name)
-    if number is None:
-        return "–"
-    half = _half(_interval(row, name)) if intervals else None
-    scale = 1 if name in _TIMES else 100
-    sure = "" if half is None else f" ± {half * scale:.2g}"
-    gap = row.gaps.get(name) if name in MEASURES and row.kind != "reference" else None
-    return f"{_figure(name, number)}{sure}{'' if gap is None else f' ({figure(gap.estimate)})'}"
-
-
-def _figure(name: str, number: float) -> str:
-    if name.startswith("js "):
-        return f"{number:.4f}"
-    if name == AVERAGE or name.startswith("tow"):
-        return f"{number:.2f}"
-    times = name in _TIMES or name in ("share", "share_same", "epochs")
-    digits = ".2g" if number < 1 else ".3g" if number < 10 else ".1f"
-    return f"{number:{digits}}" if times else f"{number:.1f}"
-
-
-def _half(known: Mean | None) -> float | None:
-    return known.high - known.estimate if known is not None and known.count > 1 else None
 
 
 def _ends(known: Mean | None) -> tuple[float | None, float | None]:
@@ -299,61 +184,12 @@ def _order(row: Row, name: str) -> tuple[Any, ...]:
     """What others are measured by stays on top; then from closest to retraining (or fastest), unknown ones last."""
     if row.kind == "reference":
         return 0, 0, row.sparsity, -len(row.trials)
-    value = _distance(row, name)
+    value = distance_in(row, name)
     return 1, value is None, value or 0.0, 0
 
 
-def _distance(row: Row, name: str) -> float | None:
-    """How far a cell lies from the best: from retraining, or for times from none; None where nobody knows."""
-    if name in row.gaps:
-        return row.gaps[name].estimate
-    if name in ("tow", "tow_mia"):
-        known: Mean = getattr(row, name)
-        return 1 - known.estimate if known.count else None
-    if name in _TIMED:
-        value = _number(row, name)
-        return None if value is None else math.log(max(value, 1e-3))
-    if name.startswith("js "):
-        return row.js.get(name.partition(" ")[2])
-    if name.startswith("agreement "):
-        value = row.agreement.get(name.partition(" ")[2])
-        return None if value is None else 1 - value
-    return None
-
-
-def _shades(rows: Sequence[Row], columns: Sequence[str], frame: pd.DataFrame) -> pd.DataFrame:
-    """The ground of each cell as CSS."""
-    shades = pd.DataFrame("", index=frame.index, columns=frame.columns)
-    for name in columns:
-        known = {i: _distance(r, name) for i, r in enumerate(rows) if r.kind != "reference"}
-        low, high = _extremes(rows, known, timed=name in _TIMED)
-        for i, distance in known.items():
-            if distance is not None:
-                same = name in rows[i].inside
-                shades.loc[i, _LABELS[name]] = _rgba(_SAME, 0.28) if same else _shade(distance, low, high)
-    return shades
-
-
-def _extremes(rows: Sequence[Row], known: Mapping[int, float | None], timed: bool) -> tuple[float, float]:
-    """The best and the worst of a column; of times among methods only, as next to a control's none all look slow."""
-    values = [d for i, d in known.items() if d is not None and not (timed and rows[i].kind == "control")]
-    return min(values, default=0.0), max(values, default=0.0)
-
-
-def _shade(distance: float, low: float, high: float) -> str:
-    """From blue for the closest over nothing to orange for the furthest."""
-    if high <= low:
-        return ""
-    position = min(1.0, max(-1.0, 2 * (distance - low) / (high - low) - 1))
-    return _rgba(_FAR if position > 0 else _CLOSE, _STRONGEST * abs(position))
-
-
-def _rgba(color: tuple[int, int, int], strength: float) -> str:
-    return f"background-color: rgba({', '.join(map(str, color))}, {strength:.2f})"
-
-
 def _config(columns: Sequence[str], width: int | None) -> dict[str, Any]:
-    numbers = {_LABELS[name]: st.column_config.NumberColumn(help=HELP[name], width=width) for name in columns}
+    numbers = {LABELS[name]: st.column_config.NumberColumn(help=HELP[name], width=width) for name in columns}
     provenance = "; ".join(f"{word}: {about}" for word, about in CHOSEN.items())
     return {
         **numbers,
