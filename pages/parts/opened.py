@@ -121,7 +121,8 @@ def opened(selection: Selection) -> Iterator[tuple["LoadedModel", "Dataset"]]:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _left(model: str, data: str, _loaded: Any, _data: Any) -> "Dataset":
-    from unlearn_core.data.forgotten import forgotten_by, leave_out
+    from unlearn_core.data.forgotten import forgotten_by
+    from unlearn_core.data.leaving_out import leave_out
 
     return leave_out(_data, forgotten_by(_loaded.card.facts))
 

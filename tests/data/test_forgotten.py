@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from unlearn_core.data.forgotten import Forgotten, forgotten_by, forgotten_in, leave_out, marks, to_facts
+from unlearn_core.data.forgotten import Forgotten, forgotten_by, to_facts
+from unlearn_core.data.leaving_out import forgotten_in, leave_out, marks
 from unlearn_core.data.sets import hashes_of
 from unlearn_core.data.split import ForgetSpec, everything, split_dataset
 from unlearn_core.errors import UnlearnError

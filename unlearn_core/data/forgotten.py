@@ -1,21 +1,12 @@
-"""What a model has been made to forget, over all requests: it belongs to the model, and every later training leaves it out.
-
-Known without torch; only what looks at images imports it.
-"""
+"""What a model has been made to forget, over all requests: it belongs to the model. Known without torch."""
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from unlearn_core.errors import UnlearnError
 from unlearn_core.words import counted, listed
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from unlearn_core.data.sets import Dataset, ImageSet
-    from unlearn_core.data.split import ForgetSplit
 
 _HASH_BYTES = 16
 
@@ -84,15 +75,6 @@ def forgotten_by(facts: Mapping[str, Any]) -> Forgotten:
         ) from error
 
 
-def forgotten_in(split: "ForgetSplit") -> Forgotten:
-    """What a model that was unlearned on this split has forgotten by it: whole classes, or images one by one."""
-    from unlearn_core.data.sets import hashes_of
-
-    if split.forget_classes:
-        return Forgotten(tuple(split.classes[k] for k in split.forget_classes))
-    return Forgotten(images=frozenset(hashes_of(split.forget)))
-
-
 def to_facts(forgotten: Forgotten) -> dict[str, Any]:
     """The entry of a card's facts that `forgotten_by` reads; none where nothing was forgotten."""
     if not forgotten:
@@ -100,39 +82,3 @@ def to_facts(forgotten: Forgotten) -> dict[str, Any]:
     images = base64.b64encode(b"".join(sorted(forgotten.images))).decode()
     entry = {"classes": list(forgotten.classes), "images": images, "known": forgotten.known}
     return {"forgotten": entry}
-
-
-def leave_out(dataset: "Dataset", forgotten: Forgotten) -> "Dataset":
-    """The data set that a model may be trained on: without the training images that it was made to forget.
-
-    Test images stay, so that it can be shown that what was forgotten stays so; `Dataset.forgotten_classes` tells which
-    classes are no retained ones.
-    """
-    if not forgotten:
-        return replace(dataset, notes=(*dataset.notes, *_notes(forgotten)))
-    marked = marks(dataset.train, forgotten, dataset.classes)
-    return replace(
-        dataset,
-        train=dataset.train.select(~marked),
-        forgotten_classes=forgotten.indices(dataset.classes),
-        withheld=dataset.withheld + int(marked.sum()),
-        notes=(*dataset.notes, *_notes(forgotten)),
-    )
-
-
-def _notes(forgotten: Forgotten) -> tuple[str, ...]:
-    return (forgotten.sentence(),) if forgotten.sentence() else ()
-
-
-def marks(images: "ImageSet", forgotten: Forgotten, classes: Sequence[str]) -> "Tensor":
-    """Which images were forgotten, by class or by hash: a mask (N,)."""
-    import torch
-
-    from unlearn_core.data.sets import hashes_of
-
-    indices = torch.tensor(forgotten.indices(classes), dtype=torch.int64)
-    by_class = torch.isin(images.labels, indices)
-    if not forgotten.images:
-        return by_class
-    by_hash = [h in forgotten.images for h in hashes_of(images)]
-    return by_class | torch.tensor(by_hash, dtype=torch.bool)

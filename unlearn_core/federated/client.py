@@ -14,7 +14,8 @@ from unlearn_core.channels.activations import ActivationStats, collect, first_pe
 from unlearn_core.channels.pruning import plan_from_plain
 from unlearn_core.channels.surgery import Mask, mask_of, remove, silenced
 from unlearn_core.checkpoints.model_files import fresh_model
-from unlearn_core.data.forgotten import forgotten_by, marks
+from unlearn_core.data.forgotten import forgotten_by
+from unlearn_core.data.leaving_out import marks
 from unlearn_core.data.sets import ImageSet
 from unlearn_core.errors import UnlearnError
 from unlearn_core.federated.messages import (

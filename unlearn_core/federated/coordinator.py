@@ -17,7 +17,8 @@ from unlearn_core.checkpoints.model_files import (
     save_model,
 )
 from unlearn_core.data.classes import align_classes
-from unlearn_core.data.forgotten import Forgotten, forgotten_by, leave_out, marks, to_facts
+from unlearn_core.data.forgotten import Forgotten, forgotten_by, to_facts
+from unlearn_core.data.leaving_out import leave_out, marks
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import ForgetSplit

@@ -8,7 +8,8 @@ import torch
 
 from unlearn_core.checkpoints.model_files import LoadedModel, image_size_of, open_model
 from unlearn_core.data.classes import align_classes
-from unlearn_core.data.forgotten import forgotten_by, leave_out
+from unlearn_core.data.forgotten import forgotten_by
+from unlearn_core.data.leaving_out import leave_out
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import ForgetSplit

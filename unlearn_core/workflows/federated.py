@@ -14,7 +14,8 @@ from unlearn_core.channels.surgery import channel_groups
 from unlearn_core.checkpoints.model_files import LoadedModel, digest_of, fresh_model, open_model
 from unlearn_core.checkpoints.normalizing import own_normalization
 from unlearn_core.data.classes import align_classes, class_index
-from unlearn_core.data.forgotten import forgotten_by, leave_out, marks, to_facts
+from unlearn_core.data.forgotten import forgotten_by, to_facts
+from unlearn_core.data.leaving_out import leave_out, marks
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import ForgetSplit

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from unlearn_core.channels.pruning import one_after_the_other, plan_to_plain
 from unlearn_core.checkpoints.model_files import LoadedModel, fresh_like, measured_facts, model_bytes
-from unlearn_core.data.forgotten import forgotten_by, forgotten_in, to_facts
+from unlearn_core.data.forgotten import forgotten_by, to_facts
+from unlearn_core.data.leaving_out import forgotten_in
 from unlearn_core.data.split import ForgetSplit
 from unlearn_core.errors import UnlearnError
 from unlearn_core.models.classifier import Classifier

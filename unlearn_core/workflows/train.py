@@ -9,7 +9,8 @@ from typing import Any
 from unlearn_core.channels.pruning import PruningPlan
 from unlearn_core.checkpoints.model_files import fresh_model, measured_facts, open_model, save_model
 from unlearn_core.checkpoints.normalizing import own_normalization
-from unlearn_core.data.forgotten import forgotten_by, leave_out, to_facts
+from unlearn_core.data.forgotten import forgotten_by, to_facts
+from unlearn_core.data.leaving_out import leave_out
 from unlearn_core.data.sets import Dataset
 from unlearn_core.data.sources import open_dataset, parse_dataset
 from unlearn_core.data.split import everything
