@@ -79,14 +79,14 @@ def _preview(chosen: selection.Selection, request: Mapping[str, Any]) -> tuple[s
             on_click=lambda: selection.choose(forget=(supposed,)),
         )
     with st.spinner("Silencing channels …"):
-        shown = preview.preview_of(
+        silenced = preview.preview_of(
             replace(chosen, forget=chosen.forget or (supposed,)),
             request["params"],
             request["settings"]["seed"],
         )
-    preview.draw(shown)
-    about = f"preview on {shown['images']:,} test images, before fine-tuning"
-    return preview.sentence(shown, supposed), about
+    preview.draw(silenced)
+    about = f"preview on {silenced.images:,} test images, before fine-tuning"
+    return preview.sentence(silenced, supposed), about
 
 
 def _ahead_of_training(chosen: selection.Selection, settings: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ from unlearn_core.params import setting
 from unlearn_core.plots.forget_retain import forget_retain
 from unlearn_core.progress import Progress, Report
 from unlearn_core.results import comparison
+from unlearn_core.results.loading import of_record
+from unlearn_core.results.result import UnlearnResult
 from unlearn_core.running import jobs
 from unlearn_core.running.command import start
 from unlearn_core.running.command.main import main
@@ -168,8 +170,9 @@ def test_the_command_line_runs_a_method_and_tables_and_charts_name_it(
     assert "--zeal" in help_of(["unlearn", "--method", "toy"], capsys)
     asked = ["--forget", "3", "--method", "toy", "--zeal", "0.25", "--controls", "toy,mask_logit"]
     assert main(["unlearn", *MODEL, *asked]) == 0
-    result = toys.result(toys.list()[0].id)
-    assert (result["facts"]["zeal"], result["chosen"]) == (0.25, "by hand")
+    result = of_record(toys.get(toys.list()[0].id))
+    assert isinstance(result, UnlearnResult)
+    assert (result.facts["zeal"], result.chosen) == (0.25, "by hand")
     rows = comparison.standing(result)
     assert [row["name"] for row in rows] == ["Original", "Toy", "Toy", "Masked logit"]
     assert "Toy" in forget_retain(rows).description
