@@ -12,7 +12,6 @@ from unlearn_core.plots.heatmap import (
     heatmap_alt,
     heatmap_chart,
     heatmap_frame,
-    ranked,
 )
 from unlearn_core.plots.printed import heatmap_png
 
@@ -24,10 +23,6 @@ def shown(**changes: object) -> Heatmap:
         "forgotten": [1], "cell": (1, 3), "pruned": [1], "dead": [2],
     }  # fmt: skip
     return Heatmap(**{**given, **changes})  # type: ignore[arg-type]
-
-
-def test_channels_rank_by_score_with_missing_scores_last() -> None:
-    assert ranked(np.array([0.1, np.nan, 0.3, 0.1])) == [2, 0, 3, 1]
 
 
 def test_a_page_holds_at_most_ten_thousand_cells() -> None:

@@ -166,7 +166,7 @@ def test_no_remainder_ends_a_run(method, batch_size, colours, colour_card, task_
         if isinstance(part, ImageSet)
     }
     task = replace(task, split=replace(task.split, **tiny))
-    settings = {"batch_size": batch_size, "forget_batch_size": batch_size, "lr": 1e-4}
+    settings = {"batch_size": batch_size, "forget_batch_size": batch_size, "lr": 1e-6}
     model = task.fresh(0).eval()
     outcome = method.run(model, small(method, **settings), task)
     assert torch.isfinite(outcome.model(task.split.test.images)).all()

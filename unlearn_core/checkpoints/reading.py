@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unlearn_core.checkpoints import containers
+from unlearn_core.checkpoints.catalog import HEADER_KEY
 from unlearn_core.checkpoints.containers import Container
 from unlearn_core.checkpoints.recognition import names_in_use
 from unlearn_core.checkpoints.state_dicts import Choice, choose
@@ -73,7 +74,9 @@ def read_tensors(path: str | Path, *, which: str = "", name: str = "") -> Tensor
     """
     try:
         with containers.opened(Path(path)) as container:
-            choice = choose(container.value, which, names_in_use)
+            # A card says what the net is: nothing has to be tried, and no other net to be built for it.
+            uses = _all_names if HEADER_KEY in container.metadata else names_in_use
+            choice = choose(container.value, which, uses)
             _check_forms(choice, container.size)
             beside = {n: t for n, t in choice.beside.items() if t.numel <= _SMALL and _NAME.fullmatch(n)}
             tensors = _read({**choice.tensors, **{f"{_BESIDE}{n}": t for n, t in beside.items()}}, container)
@@ -84,6 +87,10 @@ def read_tensors(path: str | Path, *, which: str = "", name: str = "") -> Tensor
         raise UnlearnError(f"{name or path} can't be opened as a model: {error}") from error
     metadata = dict(container.metadata)
     return TensorFile(tensors, choice.words, metadata, choice.candidates, apart, container.checked)
+
+
+def _all_names(tensors: Mapping[str, object], ordered: bool) -> frozenset[str]:
+    return frozenset(tensors)
 
 
 _SMALL = 4096  # numbers; statistics of the input have three
