@@ -48,7 +48,7 @@ def test_every_fact_that_lethe_writes_is_kept(colour_card):
         assert cards.checked(catalog.models()[reference], "m").dropped == ()
 
 
-@pytest.mark.parametrize("name", [*cards.FACTS, "per_class"])
+@pytest.mark.parametrize("name", sorted({*cards.FACTS, "per_class"} - {"forgotten"}))
 def test_a_fact_of_the_wrong_kind_is_left_out_and_the_model_opens(colour_card, name):
     for value in WRONG:
         card = {**card_to_plain(colour_card), "facts": {**GOOD, name: value}}
@@ -58,6 +58,13 @@ def test_a_fact_of_the_wrong_kind_is_left_out_and_the_model_opens(colour_card, n
             assert name not in ("accuracy", "seed") or 0 <= found[name] <= 99
             assert name != "accuracy" or 0 <= found[name] <= 1
             assert name not in ("recipe", "sparsity", "federated") or isinstance(found[name], dict)
+
+
+@pytest.mark.parametrize("value", [3, [], "x", {}, {"classes": ["red"], "images": "AAAA"}])
+def test_a_list_of_what_was_forgotten_is_never_left_out(colour_card, value):
+    card = {**card_to_plain(colour_card), "facts": {**GOOD, "forgotten": value}}
+    with pytest.raises(UnlearnError, match="what the model has forgotten can't be read"):
+        cards.checked(card, "m")
 
 
 def test_unknown_facts_are_left_out_with_a_note(trained, colour_card, tmp_path):

@@ -52,7 +52,7 @@ def one_thread(monkeypatch):
 def test_superlink_and_four_supernodes_of_which_one_is_killed(job_in, tmp_path):
     """Statistics, plan and a round of training through real processes: the same model, bit for bit."""
     before = set(flower_processes())
-    settings = {"clients": CLIENTS, "partition": "dirichlet:0.5", "rounds": 1, "deadline": 60.0}
+    settings = {"clients": CLIENTS, "partition": "dirichlet:0.5", "rounds": 1, "deadline": 120.0}
     local, real = (job_in(tmp_path / name, **settings) for name in ("local", "real"))
     run_engine("local", local, CLIENTS, 0, silent)
     killed = []
