@@ -83,7 +83,7 @@ def test_a_model_that_is_sparse_and_cut_can_be_retrained(inputs, tmp_path):
     )
     assert cut["size"]["after"]["parameters"] < cut["size"]["before"]["parameters"]
     both = str(tmp_path / "cut" / "model.safetensors")
-    retrained = forget({**inputs, "model": both}, tmp_path / "again", "retrain")
+    retrained = forget({**inputs, "model": both}, tmp_path / "again", "retrain", forget="red")
     before, after = open_model(both).model.net, open_model(tmp_path / "again" / "model.safetensors").model.net
     for (name, one), two in zip(before.named_parameters(), after.parameters(), strict=True):
         assert one.shape == two.shape

@@ -69,7 +69,7 @@ def test_the_strict_mask_is_that_of_a_data_set_without_the_forget_set(opened, tm
     run(request(strict=True, forget="green", params=ANEW), tmp_path / "strict")
     kept = replace(colours, train=colours.train.select(colours.train.labels != 1))
     loaded = opened(sparsify)
-    monkeypatch.setattr(sparsify, "open_both", lambda *args: (kept, loaded))
+    monkeypatch.setattr(sparsify, "open_for_training", lambda *args: (kept, loaded))
     run(request(params=ANEW), tmp_path / "without")
     masks = []
     for name in ("strict", "without"):
