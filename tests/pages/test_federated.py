@@ -393,7 +393,9 @@ def test_random_channels_are_one_click_and_join_the_race(
         assert app.selectbox(key="pick federated").value == chosen.get("b", ours.id)
     app = open_page("federated", view="Race", b=drawn.id)
     assert (
-        not app.exception and "drew its channels at random" in texts(app) and "at random took" in texts(app)
+        not app.exception
+        and "drew its channels at random" in texts(app)
+        and "at random and fine-tuning took" in texts(app)
     )
     for view in ("Averaging", "Privacy"):
         app = open_page("federated", view=view, b=drawn.id)
