@@ -4,6 +4,7 @@ import pytest
 
 from unlearn_core.plots import sparsity as plots
 from unlearn_core.plots.marks import NOISE
+from unlearn_core.results.result import LayerSparsity
 
 NAMES = ["Retraining", "Fine-tuning", "Gradient ascent"]
 
@@ -76,7 +77,7 @@ def test_every_chart_says_what_it_shows():
 
 
 def test_layers_keep_the_order_of_the_network():
-    layers = {n: {"weights": 10, "kept": k, "sparsity": 1 - k / 10} for n, k in (("z", 9), ("a", 1))}
+    layers = {n: LayerSparsity(weights=10, kept=k, sparsity=1 - k / 10) for n, k in (("z", 9), ("a", 1))}
     chart = plots.by_layer(layers, 0.5).to_dict()
     assert chart["layer"][0]["encoding"]["y"]["sort"] == ["z", "a"]
     assert "z 10.0 %, a 90.0 %" in chart["description"]
