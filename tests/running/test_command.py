@@ -162,7 +162,8 @@ def test_several_seeds_are_one_run_each_and_one_list(monkeypatch, capsys, tmp_pa
     assert [s["seed"] for s in asked] == [4, 0, 2]
     assert len({s["group"] for s in asked}) == 1 and asked[0]["group"]
     assert main([*words, "1"]) == 0
-    shown = capsys.readouterr().out.splitlines()
+    first, *shown = capsys.readouterr().out.splitlines()
+    assert first.startswith("“b” is not forgotten") and "50.0 %" in first
     assert shown[0].split()[:6] == ["forget", "retain", "UA", "MIA", "RA", "TA"]
     assert " ".join(shown[1].split()) == "before 50.0 % 90.0 % 12.5 % 75.0 % – 90.0 %"
     assert main([*words, "1,x"]) == 2
